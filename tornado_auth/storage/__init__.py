@@ -1,0 +1,160 @@
+"""What a store can do, and the door to the one that the settings name.
+
+Owns the two protocols that a backend implements, the guard that checks every value before a
+backend sees it, and `update`, the retry loop over compare-and-swap. Every race in the service
+rests on two operations that each backend makes atomic: `replace`, which succeeds only on the
+version that was read, and `delete`, which is true for exactly one caller.
+
+Never speaks to a database itself: the backends do, and they never name a record type.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from tornado_auth.errors import SettingsError, Stale
+from tornado_auth.models import (
+    RECORD_TYPES,
+    HandoverCode,
+    Identity,
+    Password,
+    Record,
+    Session,
+    SpentState,
+    User,
+    UsernameClaim,
+)
+from tornado_auth.storage.guard import GuardedCollection
+
+R = TypeVar("R", bound=Record)
+
+UPDATE_ATTEMPTS = 20
+
+
+class Collection(Protocol[R]):
+    """All records of one type. Every method may raise StorageUnavailable."""
+
+    async def insert(self, record: R) -> None:
+        """Add a record; raises AlreadyExists if its id or the value of a UNIQUE field is taken."""
+
+    async def get(self, id: str) -> R | None:
+        """Return the record, or None if there is none or it has expired."""
+
+    async def find(self, *, after: str = "", limit: int = 100, **equal: str) -> list[R]:
+        """Return live records in order of id, from the one after `after`.
+
+        `equal` names UNIQUE or INDEX fields and the values that they must have.
+        """
+
+    async def replace(self, record: R) -> R:
+        """Store the record if its version is still the stored one, and return it with the next.
+
+        Raises Stale if not (also when it is gone), AlreadyExists if a UNIQUE value is taken.
+        """
+
+    async def delete(self, id: str) -> bool:
+        """Remove the record; true for exactly one of any number of callers."""
+
+    async def delete_where(self, **equal: str) -> int:
+        """Remove all records with these values of UNIQUE or INDEX fields and return how many."""
+
+    async def purge(self, now: int) -> int:
+        """Remove what expired by `now` and return how many: 0 where the database does it itself."""
+
+
+class Backend(Protocol):
+    """One kind of database. A third-party one passes `storage.contract.StorageContract`."""
+
+    def collection(self, record_type: type[R]) -> Collection[R]:
+        """Return the collection of a record type that `open` was given."""
+
+    async def open(self, record_types: Sequence[type[Record]]) -> None:
+        """Connect, and create what is missing: tables or collections, and indexes. Idempotent."""
+
+    async def ping(self) -> None:
+        """Return if the database answers; raises StorageUnavailable if it does not."""
+
+    async def close(self) -> None:
+        """Let go of every connection and thread."""
+
+
+class Storage:
+    """The collections of the service, over one backend.
+
+    `now` returns the time in seconds and decides what has expired.
+    """
+
+    def __init__(self, backend: Backend, now: Callable[[], int]) -> None:
+        self._backend = backend
+        self._now = now
+        self.users = self._guarded(User)
+        self.identities = self._guarded(Identity)
+        self.username_claims = self._guarded(UsernameClaim)
+        self.passwords = self._guarded(Password)
+        self.sessions = self._guarded(Session)
+        self.handover_codes = self._guarded(HandoverCode)
+        self.spent_states = self._guarded(SpentState)
+
+    def _guarded(self, record_type: type[R]) -> Collection[R]:
+        return GuardedCollection(self._backend.collection(record_type), record_type, self._now)
+
+    async def open(self) -> None:
+        """Connect and create what is missing."""
+        await self._backend.open(RECORD_TYPES)
+
+    async def ping(self) -> None:
+        """Return if the database answers; raises StorageUnavailable if it does not."""
+        await self._backend.ping()
+
+    async def close(self) -> None:
+        """Let go of every connection and thread."""
+        await self._backend.close()
+
+    async def purge(self) -> int:
+        """Remove everything that has expired and return how many records went."""
+        now = self._now()
+        return sum([await self._backend.collection(kind).purge(now) for kind in RECORD_TYPES])
+
+
+async def update(collection: Collection[R], id: str, change: Callable[[R], R]) -> R | None:
+    """Apply `change` to a record by compare-and-swap until it lands; None if there is no record.
+
+    `change` is a pure function and may be called several times. Raises Stale when it keeps losing.
+    """
+    for _ in range(UPDATE_ATTEMPTS):
+        record = await collection.get(id)
+        if record is None:
+            return None
+        changed = change(record)
+        if changed == record:
+            return record
+        try:
+            return await collection.replace(changed)
+        except Stale:
+            continue
+    raise Stale(f"{collection} kept changing under {UPDATE_ATTEMPTS} attempts")
+
+
+def open_backend(url: str, *, timeout: float) -> Backend:
+    """Return the backend that a DATABASE_URL names, not yet opened; `timeout` is in seconds.
+
+    Raises SettingsError for a scheme that no backend has.
+    """
+    scheme = url.partition(":")[0]
+    if scheme == "memory":
+        from tornado_auth.storage.memory import MemoryBackend
+
+        return MemoryBackend()
+    if scheme == "sqlite":
+        from tornado_auth.storage.sqlite import SQLiteBackend
+
+        return SQLiteBackend(url, timeout=timeout)
+    if scheme in ("mongodb", "mongodb+srv"):
+        from tornado_auth.storage.mongodb import MongoDBBackend
+
+        return MongoDBBackend(url, timeout=timeout)
+    raise SettingsError(
+        [
+            f"DATABASE_URL: no backend for {scheme!r}. Use sqlite:///path, mongodb://host/name, "
+            "mongodb+srv://host/name or memory://."
+        ]
+    )

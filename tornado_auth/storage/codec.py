@@ -1,0 +1,77 @@
+"""Records as plain dictionaries, and the check that a value is of its field's type.
+
+Owns what a field may hold. Never talks to a database.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, TypeVar
+
+from tornado_auth.errors import InvalidValue
+from tornado_auth.models import Record
+
+R = TypeVar("R", bound=Record)
+
+_TUPLE_OF_STR = tuple[str, ...]
+
+
+@cache
+def _field_types(record_type: Any) -> Mapping[str, Any]:
+    hints = typing.get_type_hints(record_type)
+    return {field.name: hints[field.name] for field in dataclasses.fields(record_type)}
+
+
+def field_types(record_type: type[Record]) -> Mapping[str, Any]:
+    """Return the declared type of each stored field."""
+    return _field_types(record_type)
+
+
+def check_value(value: object, expected: Any) -> None:
+    """Raise InvalidValue unless the value is exactly of the expected type."""
+    if typing.get_origin(expected) in (types.UnionType, typing.Union):
+        alternatives = typing.get_args(expected)
+    else:
+        alternatives = (expected,)
+    for alternative in alternatives:
+        if alternative == _TUPLE_OF_STR:
+            if type(value) is tuple and all(type(item) is str for item in value):
+                return
+        elif type(value) is alternative:
+            return
+    raise InvalidValue(f"a {type(value).__name__} where a {expected} is due")
+
+
+def check_record(record: Record) -> None:
+    """Raise InvalidValue unless every field holds what its type says, and text a store can keep."""
+    for name, expected in field_types(type(record)).items():
+        value = getattr(record, name)
+        check_value(value, expected)
+        if type(value) is str:
+            check_text(value)
+
+
+def check_text(value: str) -> None:
+    """Raise InvalidValue for text that some database refuses: NUL and lone surrogates."""
+    if "\0" in value:
+        raise InvalidValue("a NUL character in a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidValue("a lone surrogate in a text") from None
+
+
+def to_document(record: Record) -> dict[str, Any]:
+    """Return the record's fields; tuples become lists."""
+    document = {name: getattr(record, name) for name in field_types(type(record))}
+    return {k: list(v) if type(v) is tuple else v for k, v in document.items()}
+
+
+def from_document(record_type: type[R], document: Mapping[str, Any]) -> R:
+    """Build a record; ignores unknown members, so that a newer process may write more fields."""
+    known = field_types(record_type)
+    values = {name: value for name, value in document.items() if name in known}
+    build: Callable[..., R] = record_type
+    return build(**{k: tuple(v) if type(v) is list else v for k, v in values.items()})

@@ -1,0 +1,88 @@
+"""The check in front of every backend: types in, nothing expired out.
+
+Owns the rule that no operator, list or number reaches a query where a text is due, so that no
+backend has to know about injection. Never talks to a database.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from tornado_auth.errors import InvalidValue
+from tornado_auth.models import Record
+from tornado_auth.storage.codec import check_record, check_text, check_value
+
+if TYPE_CHECKING:
+    from tornado_auth.storage import Collection
+
+R = TypeVar("R", bound=Record)
+
+
+def _check_str(value: object) -> None:
+    check_value(value, str)
+    check_text(str(value))
+
+
+class GuardedCollection(Generic[R]):
+    """A `Collection` that refuses wrong types (InvalidValue) and never returns expired records."""
+
+    def __init__(
+        self, inner: "Collection[R]", record_type: type[R], now: Callable[[], int]
+    ) -> None:
+        self._inner = inner
+        self._type = record_type
+        self._now = now
+        self._indexed = {*record_type.UNIQUE, *record_type.INDEX}
+
+    def _check_equal(self, equal: dict[str, str]) -> None:
+        for name, value in equal.items():
+            if name not in self._indexed:
+                raise InvalidValue(f"{self._type.__name__}.{name} has no index")
+            _check_str(value)
+
+    def _check(self, record: R) -> None:
+        if type(record) is not self._type:
+            raise InvalidValue(f"a {type(record).__name__} among {self._type.KIND}")
+        check_record(record)
+
+    def _live(self, record: R) -> bool:
+        return record.expires_at is None or record.expires_at > self._now()
+
+    async def insert(self, record: R) -> None:
+        """See `Collection.insert`."""
+        self._check(record)
+        await self._inner.insert(record)
+
+    async def get(self, id: str) -> R | None:
+        """See `Collection.get`."""
+        _check_str(id)
+        record = await self._inner.get(id)
+        return record if record is not None and self._live(record) else None
+
+    async def find(self, *, after: str = "", limit: int = 100, **equal: str) -> list[R]:
+        """See `Collection.find`."""
+        _check_str(after)
+        check_value(limit, int)
+        self._check_equal(equal)
+        found = await self._inner.find(after=after, limit=limit, **equal)
+        return [record for record in found if self._live(record)]
+
+    async def replace(self, record: R) -> R:
+        """See `Collection.replace`."""
+        self._check(record)
+        return await self._inner.replace(record)
+
+    async def delete(self, id: str) -> bool:
+        """See `Collection.delete`."""
+        _check_str(id)
+        return await self._inner.delete(id)
+
+    async def delete_where(self, **equal: str) -> int:
+        """See `Collection.delete_where`."""
+        if not equal:
+            raise InvalidValue("delete_where needs a condition")
+        self._check_equal(equal)
+        return await self._inner.delete_where(**equal)
+
+    async def purge(self, now: int) -> int:
+        """See `Collection.purge`."""
+        return await self._inner.purge(now)
