@@ -3,6 +3,8 @@
 io_loop      one event loop a test, closed clean; replaces pytest-tornado's
 clock        a FakeClock: `clock()` is the time in whole seconds, `clock.advance(seconds)` moves it
 storage      an open Storage, once in memory and once on SQLite
+mongo_storage  an open Storage on a fresh database of a one-node replica set
+mongo_url, replica_set_url, mongod_url  addresses of a real MongoDB: see tests/mongod.py
 
 Coroutine tests need no marker, and fixtures may be coroutines or asynchronous generators.
 """
@@ -17,7 +19,11 @@ from typing import Any
 import pytest
 from tornado.platform.asyncio import AsyncIOLoop
 
+from tests.mongod import mongo_url, mongod_url, replica_set_url
+from tests.service import make_service, service
 from tornado_auth.storage import Storage, open_backend
+
+__all__ = ["make_service", "mongo_url", "mongod_url", "replica_set_url", "service"]
 
 pytest.register_assert_rewrite("tornado_auth.storage.contract")
 
@@ -98,6 +104,14 @@ async def storage(
 ) -> AsyncIterator[Storage]:
     url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path}/store.db"
     storage = Storage(open_backend(url, timeout=5), clock)
+    await storage.open()
+    yield storage
+    await storage.close()
+
+
+@pytest.fixture
+async def mongo_storage(mongo_url: str, clock: FakeClock) -> AsyncIterator[Storage]:
+    storage = Storage(open_backend(mongo_url, timeout=5), clock)
     await storage.open()
     yield storage
     await storage.close()

@@ -5,8 +5,16 @@ seconds since the epoch (NumericDate, RFC 7519 §2). This module imports nothing
 never knows how or where a record is kept.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import ClassVar
+
+
+class TokenType(StrEnum):
+    """The `typ` header of each kind of token that we sign; every endpoint takes exactly one."""
+
+    SESSION = "session+jwt"
+    PERMISSION = "permission+jwt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +37,8 @@ class Record:
 class User(Record):
     """A person; `id` is random, never changes, and is the OpenID Connect `sub`.
 
-    `email` is empty unless a login provider vouched for it.
+    `email` is empty unless a login provider vouched for it. `welcomed_at` is when every
+    `on_new_user` hook had passed; until then each sign-in runs them again.
     """
 
     KIND: ClassVar[str] = "users"
@@ -42,6 +51,7 @@ class User(Record):
     email: str = ""
     avatar_url: str = ""
     created_at: int
+    welcomed_at: int | None = None
     disabled_at: int | None = None
 
 
@@ -80,7 +90,7 @@ class Password(Record):
 
     KIND: ClassVar[str] = "passwords"
 
-    hash: str
+    hash: str = field(repr=False)
     changed_at: int
 
 

@@ -16,6 +16,7 @@ from tornado_auth.models import Record
 R = TypeVar("R", bound=Record)
 
 _TUPLE_OF_STR = tuple[str, ...]
+_INT_LIMIT = 2**63  # what SQLite and BSON can hold
 
 
 @cache
@@ -26,7 +27,20 @@ def _field_types(record_type: Any) -> Mapping[str, Any]:
 
 def field_types(record_type: type[Record]) -> Mapping[str, Any]:
     """Return the declared type of each stored field."""
-    return _field_types(record_type)
+    key: Any = record_type  # mypy takes a class with fields for unhashable
+    return _field_types(key)
+
+
+def indexed_fields(record_type: type[Record]) -> tuple[str, ...]:
+    """Return the UNIQUE and INDEX fields; raises TypeError if one is not a plain `str`.
+
+    Databases disagree on whether two missing values are equal, so none may be missing.
+    """
+    names = (*record_type.UNIQUE, *record_type.INDEX)
+    for name in names:
+        if field_types(record_type).get(name) is not str:
+            raise TypeError(f"{record_type.__name__}.{name} has an index but is not a str")
+    return names
 
 
 def check_value(value: object, expected: Any) -> None:
@@ -45,12 +59,15 @@ def check_value(value: object, expected: Any) -> None:
 
 
 def check_record(record: Record) -> None:
-    """Raise InvalidValue unless every field holds what its type says, and text a store can keep."""
+    """Raise InvalidValue unless every field holds what its type says and a store can keep."""
     for name, expected in field_types(type(record)).items():
         value = getattr(record, name)
         check_value(value, expected)
-        if type(value) is str:
-            check_text(value)
+        if type(value) is int and not -_INT_LIMIT <= value < _INT_LIMIT:
+            raise InvalidValue("a number of more than 64 bits")
+        for text in value if type(value) is tuple else (value,):
+            if type(text) is str:
+                check_text(text)
 
 
 def check_text(value: str) -> None:

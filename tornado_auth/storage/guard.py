@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tornado_auth.errors import InvalidValue
 from tornado_auth.models import Record
-from tornado_auth.storage.codec import check_record, check_text, check_value
+from tornado_auth.storage.codec import check_record, check_text, check_value, indexed_fields
 
 if TYPE_CHECKING:
     from tornado_auth.storage import Collection
@@ -31,7 +31,7 @@ class GuardedCollection(Generic[R]):
         self._inner = inner
         self._type = record_type
         self._now = now
-        self._indexed = {*record_type.UNIQUE, *record_type.INDEX}
+        self._indexed = indexed_fields(record_type)
 
     def _check_equal(self, equal: dict[str, str]) -> None:
         for name, value in equal.items():
@@ -62,9 +62,16 @@ class GuardedCollection(Generic[R]):
         """See `Collection.find`."""
         _check_str(after)
         check_value(limit, int)
+        if limit < 1:
+            raise InvalidValue("limit must be at least 1")
         self._check_equal(equal)
-        found = await self._inner.find(after=after, limit=limit, **equal)
-        return [record for record in found if self._live(record)]
+        live: list[R] = []
+        while True:
+            found = await self._inner.find(after=after, limit=limit, **equal)
+            live += filter(self._live, found)
+            if len(found) < limit or len(live) >= limit:
+                return live[:limit]
+            after = found[-1].id  # expired ones must not make a page look like the last
 
     async def replace(self, record: R) -> R:
         """See `Collection.replace`."""
@@ -85,4 +92,5 @@ class GuardedCollection(Generic[R]):
 
     async def purge(self, now: int) -> int:
         """See `Collection.purge`."""
+        check_value(now, int)
         return await self._inner.purge(now)

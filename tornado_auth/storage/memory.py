@@ -9,45 +9,50 @@ from typing import Any, Generic, TypeVar
 
 from tornado_auth.errors import AlreadyExists, Stale
 from tornado_auth.models import Record
+from tornado_auth.storage.codec import from_document, to_document
 
 R = TypeVar("R", bound=Record)
 
+Documents = dict[str, dict[str, Any]]
+
 
 class MemoryCollection(Generic[R]):
-    """A `Collection` over one dictionary."""
+    """A `Collection` over one dictionary of documents, by id."""
 
-    def __init__(self, record_type: type[R]) -> None:
+    def __init__(self, record_type: type[R], documents: Documents) -> None:
         self._type = record_type
-        self._records: dict[str, R] = {}
+        self._documents = documents
 
     async def insert(self, record: R) -> None:
         """See `Collection.insert`."""
-        if record.id in self._records:
+        if record.id in self._documents:
             raise AlreadyExists("id")
         self._check_unique(record)
-        self._records[record.id] = record
+        self._documents[record.id] = to_document(record)
 
     async def get(self, id: str) -> R | None:
         """See `Collection.get`."""
-        return self._records.get(id)
+        document = self._documents.get(id)
+        return None if document is None else from_document(self._type, document)
 
     async def find(self, *, after: str = "", limit: int = 100, **equal: str) -> list[R]:
         """See `Collection.find`."""
-        ids = sorted(record.id for record in self._matching(equal) if record.id > after)
-        return [self._records[id] for id in ids[:limit]]
+        ids = sorted(id for id in self._matching(equal) if id > after)
+        return [from_document(self._type, self._documents[id]) for id in ids[:limit]]
 
     async def replace(self, record: R) -> R:
         """See `Collection.replace`."""
-        stored = self._records.get(record.id)
-        if stored is None or stored.version != record.version:
-            raise Stale(record.id)
+        stored = self._documents.get(record.id)
+        if stored is None or stored["version"] != record.version:
+            raise Stale(f"{self._type.KIND}: changed since it was read")
         self._check_unique(record)
-        self._records[record.id] = dataclasses.replace(record, version=record.version + 1)
-        return self._records[record.id]
+        replaced = dataclasses.replace(record, version=record.version + 1)
+        stored.update(to_document(replaced))
+        return replaced
 
     async def delete(self, id: str) -> bool:
         """See `Collection.delete`."""
-        return self._records.pop(id, None) is not None
+        return self._documents.pop(id, None) is not None
 
     async def delete_where(self, **equal: str) -> int:
         """See `Collection.delete_where`."""
@@ -55,38 +60,36 @@ class MemoryCollection(Generic[R]):
 
     async def purge(self, now: int) -> int:
         """See `Collection.purge`."""
-        return self._remove(
-            [r for r in self._records.values() if r.expires_at is not None and r.expires_at <= now]
-        )
+        expiries = {id: document["expires_at"] for id, document in self._documents.items()}
+        return self._remove([id for id, end in expiries.items() if end is not None and end <= now])
 
-    def _matching(self, equal: dict[str, str]) -> list[R]:
+    def _matching(self, equal: dict[str, str]) -> list[str]:
         return [
-            record
-            for record in self._records.values()
-            if all(getattr(record, name) == value for name, value in equal.items())
+            id
+            for id, document in self._documents.items()
+            if all(document.get(name) == value for name, value in equal.items())
         ]
 
-    def _remove(self, records: list[R]) -> int:
-        for record in records:
-            del self._records[record.id]
-        return len(records)
+    def _remove(self, ids: list[str]) -> int:
+        for id in ids:
+            del self._documents[id]
+        return len(ids)
 
     def _check_unique(self, record: R) -> None:
         for name in self._type.UNIQUE:
-            for other in self._matching({name: getattr(record, name)}):
-                if other.id != record.id:
-                    raise AlreadyExists(name)
+            if set(self._matching({name: getattr(record, name)})) - {record.id}:
+                raise AlreadyExists(name)
 
 
 class MemoryBackend:
     """A `Backend` whose records are gone when the process ends."""
 
     def __init__(self) -> None:
-        self._collections: dict[type[Record], MemoryCollection[Any]] = {}
+        self._documents: dict[str, Documents] = {}
 
     def collection(self, record_type: type[R]) -> MemoryCollection[R]:
         """See `Backend.collection`."""
-        return self._collections.setdefault(record_type, MemoryCollection(record_type))
+        return MemoryCollection(record_type, self._documents.setdefault(record_type.KIND, {}))
 
     async def open(self, record_types: Sequence[type[Record]]) -> None:
         """See `Backend.open`."""

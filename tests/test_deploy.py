@@ -1,0 +1,449 @@
+"""The shipped deploy/nginx.conf, run by a real nginx in front of a real service."""
+
+import configparser
+import json
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tornado.httpclient import HTTPRequest, HTTPResponse
+from tornado.httpserver import HTTPServer
+from tornado.iostream import StreamClosedError
+from tornado.simple_httpclient import SimpleAsyncHTTPClient
+from tornado.tcpclient import TCPClient
+from tornado.testing import bind_unused_port
+from tornado.web import Application, RequestHandler
+from tornado.websocket import WebSocketHandler, websocket_connect
+
+from tests.modules import writing_modules
+from tests.nginx import (
+    EVERYBODY,
+    Nginx,
+    Policy,
+    command,
+    free_port,
+    running_nginx,
+    write_configuration,
+)
+from tests.service import Service, ServiceFactory
+from tornado_auth.app import ROUTES
+
+DEPLOY = Path(__file__).parent.parent / "deploy"
+PAGE = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
+IDENTITY_HEADERS = ("X-Auth-User", "X-Auth-Username", "X-Auth-Email", "X-Auth-Permissions")
+SPOOFED = (
+    *IDENTITY_HEADERS,
+    *("Remote-User", "Remote-Email", "Remote-Groups", "X-Remote-User"),
+    *("X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups"),
+    *("X-Forwarded-Preferred-Username", "X-Original-URI", "X-Original-URL", "X-Rewrite-URL"),
+    *("X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-For", "X-Real-IP", "Forwarded"),
+    *("X_Auth_User", "Remote_User", "x-auth-user", "X-AUTH-PERMISSIONS"),
+)
+
+
+class Echo(RequestHandler):
+    """Tells what arrived."""
+
+    async def prepare(self) -> None:
+        self.application.settings["seen"].append(self.request)
+        self.finish(
+            {
+                "method": self.request.method,
+                "uri": self.request.uri,
+                "headers": dict(self.request.headers.get_all()),
+                "size": len(self.request.body),
+            }
+        )
+
+
+class EchoSocket(WebSocketHandler):
+    """Sends back what it is sent."""
+
+    def open(self) -> None:
+        self.application.settings["seen"].append(self.request)
+
+    def on_message(self, message: str | bytes) -> None:
+        self.write_message(message)
+
+
+@dataclass
+class Site:
+    """nginx with everything behind it, and a client in front."""
+
+    nginx: Nginx
+    client: SimpleAsyncHTTPClient
+    seen: list[Any] = field(default_factory=list)
+
+    async def fetch(self, path: str, **arguments: Any) -> HTTPResponse:
+        request = HTTPRequest(
+            path if "://" in path else self.nginx.url + path,
+            ca_certs=str(self.nginx.certificate),
+            follow_redirects=False,
+            **arguments,
+        )
+        return await self.client.fetch(request, raise_error=False)
+
+    async def raw(self, text: str) -> str:
+        """Send these very bytes and return the first line of the answer."""
+        context = ssl.create_default_context(cafile=str(self.nginx.certificate))
+        stream = await TCPClient().connect("localhost", self.nginx.port, ssl_options=context)
+        try:
+            await stream.write(text.encode("latin-1"))
+            return (await stream.read_until(b"\r\n")).decode().strip()
+        except StreamClosedError:
+            return ""
+        finally:
+            stream.close()
+
+
+MakeSite = Callable[..., Site]
+
+
+@pytest.fixture
+async def make_site(tmp_path: Path) -> AsyncIterator[MakeSite]:
+    with ExitStack() as stack:
+
+        def listening(app: Application) -> int:
+            sock, port = bind_unused_port()
+            server = HTTPServer(app)
+            server.add_sockets([sock])
+            stack.callback(server.stop)
+            return port
+
+        def make(service: int | Application, *, policy: Policy = EVERYBODY, port: int = 0) -> Site:
+            seen: list[Any] = []
+            application = Application([(r"/socket", EchoSocket), (r".*", Echo)], seen=seen)
+            service_port = service if isinstance(service, int) else listening(service)
+            nginx = stack.enter_context(
+                running_nginx(
+                    tmp_path,
+                    service=f"127.0.0.1:{service_port}",
+                    application=f"127.0.0.1:{listening(application)}",
+                    policy=policy,
+                    port=port,
+                )
+            )
+            client = SimpleAsyncHTTPClient(force_instance=True)
+            stack.callback(client.close)
+            return Site(nginx, client, seen)
+
+        yield make
+
+
+@dataclass
+class Deployed:
+    """The service as it is deployed, with somebody signed in."""
+
+    site: Site
+    service: Service
+    user_id: str
+    token: str
+
+    @property
+    def cookie(self) -> dict[str, str]:
+        return {"Cookie": f"__Host-tornado_auth={self.token}"}
+
+
+Deploy = Callable[..., Any]
+
+
+@pytest.fixture
+async def deploy(make_site: MakeSite, make_service: ServiceFactory) -> Deploy:
+    async def deployed(policy: Policy = EVERYBODY, **environ: str) -> Deployed:
+        port = free_port()
+        service = await make_service(
+            EXTERNAL_ADDRESS=f"https://localhost:{port}",
+            TORNADO_AUTH_TRUSTED_PROXIES="127.0.0.1",
+            **environ,
+        )
+        site = make_site(service.port, policy=policy, port=port)
+        session = await service.session("ann")
+        token = await service.server.sessions.token(session)
+        return Deployed(site, service, session.user_id, token)
+
+    return deployed
+
+
+@pytest.fixture
+def reports_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A permission provider by which everybody may read and nobody may write."""
+    source = "async def get_permissions(service, userid): return {'read': True, 'list': True}"
+    for make_module in writing_modules(tmp_path, monkeypatch):
+        yield f"reports:{make_module('everybody_reads', source)}"
+
+
+def test_nginx_takes_the_shipped_file_without_a_warning(tmp_path: Path) -> None:
+    write_configuration(
+        tmp_path,
+        service="127.0.0.1:8080",
+        application="127.0.0.1:8000",
+        port=free_port(),
+        plain_port=free_port(),
+        policy=EVERYBODY,
+    )
+    tried = subprocess.run(
+        [*command(tmp_path), "-t"], capture_output=True, text=True, check=False, timeout=20
+    )
+    assert tried.returncode == 0, tried.stderr
+    assert "warn" not in tried.stderr
+    assert "successful" in tried.stderr
+
+
+async def test_the_application_learns_who_it_is(deploy: Deploy, reports_service: str) -> None:
+    ann = await deploy(Policy(service="reports"), ALLOWED_SERVICES=reports_service)
+    for headers in (
+        ann.cookie,
+        {"Authorization": f"Bearer {ann.token}"},
+        {"auth-token": ann.token},
+    ):
+        answer = await ann.site.fetch("/x?a=1&b=%20", headers=headers)
+        assert answer.code == 200
+        arrived = json.loads(answer.body)
+        assert arrived["uri"] == "/x?a=1&b=%20"
+        assert [arrived["headers"].get(name) for name in IDENTITY_HEADERS] == [
+            ann.user_id,
+            "ann",
+            "ann@example.org",
+            "list,read",
+        ]
+
+
+# S126 S129
+async def test_identity_headers_from_a_client_never_arrive(deploy: Deploy) -> None:
+    ann = await deploy()
+    spoofed = {name: f"spoofed-{number}" for number, name in enumerate(SPOOFED)}
+    answer = await ann.site.fetch("/x", headers=spoofed | ann.cookie)
+    assert answer.code == 200
+    assert b"spoofed" not in answer.body
+    arrived = json.loads(answer.body)["headers"]
+    assert arrived["X-Auth-User"] == ann.user_id
+    assert arrived["X-Forwarded-For"] == "127.0.0.1"
+    assert arrived["X-Forwarded-Proto"] == "https"
+    assert not {"Remote-User", "X-Auth-Permissions", "X-Forwarded-User"} & arrived.keys()
+
+
+# S126 S129
+async def test_the_service_takes_nothing_that_only_nginx_may_say(deploy: Deploy) -> None:
+    ann = await deploy()
+    spoofed = dict.fromkeys(SPOOFED, "/spoofed") | {"X-Forwarded-For": "203.0.113.9"}
+    for path in ("/x", "/auth/verify", "/auth/check"):
+        assert b"true" not in (await ann.site.fetch(path, headers=spoofed)).body
+    assert ann.site.seen == []
+    page = await ann.site.fetch("/auth/login", headers=spoofed | PAGE)
+    assert page.code == 200
+    assert b"spoofed" not in page.body
+
+
+# S127
+@pytest.mark.parametrize("status", [204, 302, 304, 400, 404, 405, 429, 500, 502, 503])
+async def test_only_200_of_the_service_lets_a_request_pass(
+    make_site: MakeSite, status: int
+) -> None:
+    class Verify(RequestHandler):
+        def get(self) -> None:
+            self.set_header("Location", "/")
+            self.set_status(status)
+            self.finish()
+
+    site = make_site(Application([(r"/auth/verify", Verify)]))
+    answer = await site.fetch("/x", headers=PAGE)
+    # nginx counts each 2xx as a yes; the service never answers any but 200.
+    assert (answer.code, len(site.seen)) == ((200, 1) if status == 204 else (500, 0))
+
+
+# S127
+async def test_nobody_passes_while_the_service_is_away(make_site: MakeSite) -> None:
+    site = make_site(free_port())
+    assert (await site.fetch("/x", headers=PAGE)).code == 500
+    assert (await site.fetch("/auth/check")).code == 502
+    assert site.seen == []
+
+
+async def test_a_store_that_is_away_is_a_503_and_no_refusal(make_site: MakeSite) -> None:
+    class Verify(RequestHandler):
+        def get(self) -> None:
+            self.set_status(403)
+            self.set_header("X-Auth-Reason", self.get_argument("service"))
+            self.finish()
+
+    policy = Policy(service="storage_unavailable")
+    answer = await make_site(Application([(r"/auth/verify", Verify)]), policy=policy).fetch("/x")
+    assert answer.code == 503
+    assert answer.headers["Retry-After"] == "1"
+
+
+# S127
+async def test_a_program_gets_401_and_a_person_the_sign_in_page(deploy: Deploy) -> None:
+    ann = await deploy()
+    answer = await ann.site.fetch("/x?a=1&b=2")
+    assert answer.code == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert answer.headers["Content-Type"] == "application/json"
+    assert json.loads(answer.body) == {"error": "login_required"}
+    posted = await ann.site.fetch("/x", method="POST", body="a=1", headers=PAGE)
+    assert posted.code == 401
+    page = await ann.site.fetch("/x?a=1&b=2", headers=PAGE)
+    if page.code != 200:
+        page = await ann.site.fetch(f"{ann.site.nginx.url}{page.headers['Location']}", headers=PAGE)
+    assert page.code == 200
+    assert b"/x?a=1&amp;b=2" in page.body
+    assert ann.site.seen == []
+
+
+# S100
+@pytest.mark.parametrize("path", ["//evil.example/", "/\\evil.example", "/%2f/evil.example"])
+async def test_the_way_back_after_signing_in_never_leads_elsewhere(
+    deploy: Deploy, path: str
+) -> None:
+    ann = await deploy()
+    status = await ann.site.raw(
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
+    )
+    assert status.split()[1] in ("200", "302", "303", "400")
+    answer = await ann.site.fetch(path, headers=PAGE)
+    assert "evil" not in answer.headers.get("Location", "")
+    assert b"//evil" not in answer.body.split(b"<main", 1)[-1].replace(b"localhost", b"")
+
+
+# S128
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/x", "//x", "/./x", "/%2e/x", "/x/", "/x;a=b", "/x%00", "/%78", "/X", "/x?auth/"),
+        *("/auth/../x", "/auth/%2e%2e/x", "/auth/..%2fx", "//auth/%2e%2e/x;y", "/x/../auth/../x"),
+        *("/auth", "/auth;/check", "/Auth/check", "/x/auth/check", "/.well-known/../x"),
+        *("/auth%2fcheck/../../x", "/auth\\..\\x", "/.well-known/jwks.json/../../x"),
+    ],
+)
+async def test_no_spelling_of_an_address_gets_past_the_question(deploy: Deploy, path: str) -> None:
+    ann = await deploy()
+    for headers in ("", "Accept: text/html\r\n"):
+        await ann.site.raw(
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Connection: close\r\n\r\n"
+        )
+    assert ann.site.seen == []
+
+
+# S129
+@pytest.mark.parametrize(
+    "path",
+    ["/auth/verify", "/auth/%76erify", "/auth//verify", "/auth/./verify", "/x/../auth/verify"],
+)
+async def test_nobody_asks_the_question_from_outside(deploy: Deploy, path: str) -> None:
+    ann = await deploy()
+    status = await ann.site.raw(
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nauth-token: {ann.token}\r\n\r\n"
+    )
+    assert status.split()[1] == "404"
+
+
+# S130
+async def test_reading_and_writing_need_their_own_permissions(
+    deploy: Deploy, reports_service: str
+) -> None:
+    policy = Policy(service="reports", read="read", write="write")
+    ann = await deploy(policy, ALLOWED_SERVICES=reports_service)
+    expected = {"GET": 200, "HEAD": 200, "OPTIONS": 200, "POST": 403, "PUT": 403, "DELETE": 403}
+    expected["PURGE"] = 403
+    for method, code in expected.items():
+        answer = await ann.site.fetch(
+            "/x",
+            method=method,
+            headers=ann.cookie | {"X-Original-Method": "GET"},
+            body="a=1" if method in ("POST", "PUT") else None,
+            allow_nonstandard_methods=True,
+        )
+        assert (method, answer.code) == (method, code)
+    assert [request.method for request in ann.site.seen] == ["GET", "HEAD", "OPTIONS"]
+
+
+# S130
+async def test_a_body_reaches_the_application_and_not_the_service(deploy: Deploy) -> None:
+    ann = await deploy()
+    body = b"x" * 900_000
+    headers = ann.cookie | {"Content-Type": "application/json", "Content-Encoding": "br"}
+    answer = await ann.site.fetch("/x", method="PUT", body=body, headers=headers)
+    assert answer.code == 200
+    assert json.loads(answer.body)["size"] == len(body)
+    too_long = await ann.site.fetch("/auth/update", method="POST", body=body, headers=ann.cookie)
+    assert too_long.code == 413
+
+
+async def test_a_conditional_request_is_the_applications_business(deploy: Deploy) -> None:
+    ann = await deploy()
+    headers = ann.cookie | {"If-None-Match": "*", "Range": "bytes=0-1", "Expect": ""}
+    assert (await ann.site.fetch("/x", headers=headers)).code in (200, 206, 304)
+    assert len(ann.site.seen) == 1
+
+
+# S130
+async def test_a_web_socket_opens_for_those_signed_in(deploy: Deploy) -> None:
+    ann = await deploy()
+
+    def request(headers: dict[str, str]) -> HTTPRequest:
+        url = f"wss://localhost:{ann.site.nginx.port}/socket"
+        return HTTPRequest(url, ca_certs=str(ann.site.nginx.certificate), headers=headers)
+
+    with pytest.raises(Exception, match="401"):
+        await websocket_connect(request({}))
+    assert ann.site.seen == []
+    connection = await websocket_connect(request(ann.cookie))
+    await connection.write_message("hello")
+    assert await connection.read_message() == "hello"
+    connection.close()
+    assert ann.site.seen[0].headers["X-Auth-User"] == ann.user_id
+
+
+async def test_an_ended_session_is_refused(deploy: Deploy) -> None:
+    ann = await deploy()
+    assert (await ann.site.fetch("/x", headers=ann.cookie)).code == 200
+    who = await ann.service.server.checks.who(ann.token)
+    await ann.service.server.logins.sign_out(who)
+    assert (await ann.site.fetch("/x", headers=ann.cookie)).code == 401
+
+
+async def test_every_route_of_the_service_is_reached(deploy: Deploy) -> None:
+    ann = await deploy()
+    paths = {pattern for pattern, *_ in ROUTES if pattern not in ("/", "/auth/?", "/auth/verify")}
+    for pattern in sorted(paths):
+        path = pattern.partition("(")[0].replace("\\", "")
+        answer = await ann.site.fetch(path)
+        assert answer.code < 500
+        assert "Content-Security-Policy" in answer.headers, f"{path} is not answered by the service"
+    assert ann.site.seen == []
+
+
+# S149
+async def test_no_token_stands_in_a_log_of_nginx(deploy: Deploy, make_site: MakeSite) -> None:
+    ann = await deploy()
+    secret = {"Referer": f"https://localhost/?jwt={ann.token}"}
+    query = f"?jwt={ann.token}&code={ann.token}"
+    for path in (f"/x{query}", f"/auth/check{query}", f"/auth/nowhere{query}"):
+        await ann.site.fetch(path, headers=secret | ann.cookie)
+    plain = await ann.site.fetch(f"http://localhost:{ann.site.nginx.plain_port}/x{query}")
+    assert plain.code == 301
+    await ann.service.stop()
+    assert (await ann.site.fetch(f"/auth/check{query}", headers=secret)).code == 502
+    logs = ann.site.nginx.logs
+    assert logs.count(" /auth/check HTTP/1.1 ") == 2
+    assert ann.token not in logs
+    assert "jwt=" not in logs
+
+
+def test_the_unit_starts_a_command_that_exists() -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(DEPLOY / "tornado_auth.service")
+    assert unit["Service"]["ExecStart"].endswith("/tornado-auth serve")
+    assert unit["Service"]["DynamicUser"] == "yes"
+
+
+def test_the_image_does_not_run_as_root() -> None:
+    lines = (DEPLOY / "Dockerfile").read_text().splitlines()
+    assert "USER tornado_auth" in lines
+    assert lines[-1] == 'CMD ["tornado-auth", "serve"]'

@@ -1,0 +1,121 @@
+"""All routes in one list, and the Tornado applications made of them.
+
+Owns which handler answers where, and the limits on what a connection may send. Never builds a part
+of the service: `server.py` does.
+"""
+
+import os
+import socket
+from collections.abc import Callable
+from ipaddress import ip_address
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets, bind_unix_socket
+from tornado.web import Application, RequestHandler, StaticFileHandler
+
+from tornado_auth import handlers, ops
+from tornado_auth.pages import handlers as pages
+from tornado_auth.server import AuthServer
+from tornado_auth.settings import Settings
+from tornado_auth.web import PAGES, InFlight, NotFoundHandler, log_request
+
+MAX_HEADER_SIZE = 16 * 1024
+MAX_BODY_SIZE = 64 * 1024
+BACKLOG = 4096
+
+ROUTES: list[tuple[str, type[RequestHandler]]] = [
+    (r"/", pages.HomeHandler),
+    (r"/auth/?", pages.HomeHandler),
+    (r"/auth/check", handlers.CheckHandler),
+    (r"/auth/verify", handlers.VerifyHandler),
+    (r"/auth/authorize", handlers.PermissionsHandler),
+    (r"/auth/update", handlers.UpdateHandler),
+    (r"/auth/public-key", handlers.PublicKeyHandler),
+    (r"/\.well-known/jwks\.json", handlers.KeySetHandler),
+    (r"/auth/resolve", handlers.ResolveHandler),
+    (r"/auth/get_profile", handlers.GetProfileHandler),
+    (r"/auth/token", handlers.HandoverHandler),
+    (r"/auth/login", pages.LoginPageHandler),
+    (r"/auth/login/local", pages.LocalLoginHandler),
+    (r"/auth/login/dev", pages.DevLoginHandler),
+    (r"/auth/login/([a-z][a-z0-9_-]*)", handlers.LoginHandler),
+    (r"/auth/oauth_callback(?:/[a-z][a-z0-9_-]*)?", handlers.OAuthCallbackHandler),
+    (r"/auth/logout", pages.LogoutHandler),
+    (r"/auth/account", pages.AccountPageHandler),
+    (r"/auth/account/username", pages.UsernameHandler),
+    (r"/auth/account/end-session", pages.EndSessionHandler),
+    (r"/auth/account/end-other-sessions", pages.EndOtherSessionsHandler),
+    (r"/auth/account/link/([a-z][a-z0-9_-]*)", pages.LinkHandler),
+]
+
+OPS_ROUTES: list[tuple[str, type[RequestHandler]]] = [
+    (r"/health/live", ops.LiveHandler),
+    (r"/health/ready", ops.ReadyHandler),
+    (r"/metrics", ops.MetricsHandler),
+]
+
+
+def make_app(server: AuthServer) -> Application:
+    """Return the application that people and services talk to."""
+    https = server.settings.issuer.startswith("https://")
+    static = (r"/auth/static/(.*)", StaticFileHandler, {"path": str(PAGES / "static")})
+    return Application(
+        [(pattern, handler, {"server": server}) for pattern, handler in ROUTES] + [static],
+        default_handler_class=NotFoundHandler,
+        default_handler_args={"server": server},
+        log_function=log_request,
+        https=https,
+        in_flight=InFlight(),
+        is_trusted_proxy=_trust(server.settings),
+        xsrf_cookies=True,
+        xsrf_cookie_name=f"{'__Host-' if https else ''}tornado_auth_xsrf",
+        xsrf_cookie_kwargs={"httponly": True, "samesite": "Lax", "secure": https, "path": "/"},
+    )
+
+
+def make_ops_app(server: AuthServer) -> Application:
+    """Return the application that only operators reach: health and metrics."""
+    return Application(
+        [(pattern, handler, {"server": server}) for pattern, handler in OPS_ROUTES],
+        log_function=lambda handler: None,
+    )
+
+
+def make_http_server(app: Application, settings: Settings) -> HTTPServer:
+    """Return an HTTP server with limits on what a client may send and how slowly.
+
+    The forwarded headers are not Tornado's business: `BaseHandler.remote_ip` reads them.
+    """
+    return HTTPServer(
+        app,
+        max_header_size=MAX_HEADER_SIZE,
+        max_body_size=MAX_BODY_SIZE,
+        max_buffer_size=MAX_HEADER_SIZE + MAX_BODY_SIZE,
+        idle_connection_timeout=settings.header_timeout,
+        body_timeout=settings.body_timeout,
+    )
+
+
+def bind(address: str) -> list[socket.socket]:
+    """Bind `host:port`, `[v6]:port` or `unix:/path`; a unix socket is open to its group."""
+    if address.startswith("unix:"):
+        return [bind_unix_socket(os.path.abspath(address[5:]), mode=0o660, backlog=BACKLOG)]
+    host, _, port = address.rpartition(":")
+    return bind_sockets(int(port), host.strip("[]"), backlog=BACKLOG)
+
+
+def _trust(settings: Settings) -> Callable[[str], bool]:
+    networks = [network for network in settings.trusted_proxies if network != "unix"]
+    # Tornado gives peers on a unix socket this address.
+    unix = {"0.0.0.0"} if "unix" in settings.trusted_proxies else set()  # noqa: S104 - no bind
+
+    def is_trusted(address: str) -> bool:
+        if address in unix:
+            return True
+        try:
+            ip = ip_address(address)
+        except ValueError:
+            return False
+        return any(ip in network for network in networks)
+
+    return is_trusted

@@ -1,0 +1,160 @@
+"""A token's way to an answer: may this request pass, and as whom?
+
+The only way in for /auth/check, /auth/verify, the cookie and the Bearer header alike. Owns what is
+remembered between two checks: tokens whose signature was verified, and for one second who a
+session belongs to. That second is the bound within which an ended session or a disabled user is
+refused by every process. A store that does not answer never makes a good token bad: who is known
+passes for `stale_limit` seconds, who is not gets StorageUnavailable. Never writes to the store.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tornado_auth.caches import BoundedCache
+from tornado_auth.digests import digest
+from tornado_auth.errors import InvalidToken, StorageUnavailable
+from tornado_auth.keys import KeySet
+from tornado_auth.models import Session, TokenType, User, Who
+from tornado_auth.storage import Collection
+
+FRESH_FOR = 1
+_TOKENS = 100_000
+_SESSIONS = 100_000
+_WRITE_SEEN_EVERY = 300
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    session_id: str
+    user_id: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    who: Who | None
+    read_at: int
+
+
+class Checks:
+    """Answer for session tokens; `idle_limit` and `stale_limit` are in seconds."""
+
+    def __init__(
+        self,
+        keys: KeySet,
+        sessions: Collection[Session],
+        users: Collection[User],
+        *,
+        issuer: str,
+        idle_limit: int,
+        stale_limit: int,
+        now: Callable[[], int],
+    ) -> None:
+        self._keys = keys
+        self._sessions = sessions
+        self._users = users
+        self._issuer = issuer
+        self._idle_limit = idle_limit
+        self._stale_limit = stale_limit
+        self._now = now
+        self._tokens: BoundedCache[str, _Verified] = BoundedCache(_TOKENS)
+        self._known: BoundedCache[str, _Known] = BoundedCache(_SESSIONS)
+        self._reading: dict[str, asyncio.Task[Who | None]] = {}
+        self._seen: dict[str, int] = {}
+
+    async def who(self, token: str) -> Who | None:
+        """Return whose session a token names, or None if it opens nothing.
+
+        Raises StorageUnavailable when that cannot be told.
+        """
+        verified = self._verify(token)
+        if verified is None:
+            return None
+        known = self._known.get(verified.session_id)
+        if known is None or self._now() - known.read_at >= FRESH_FOR:
+            known = await self._refresh(verified.session_id, known)
+        who = known.who
+        if who is None or who.user.id != verified.user_id or not self._is_live(who):
+            return None
+        self._note_seen(who.session)
+        return who
+
+    def refuse(self, session_id: str) -> None:
+        """Refuse a session at once in this process, because it was just ended."""
+        self._reading.pop(session_id, None)
+        self._known.put(session_id, _Known(None, self._now()))
+
+    def forget(self, session_id: str) -> None:
+        """Read a session and its user again at the next check, because they just changed."""
+        self._reading.pop(session_id, None)
+        self._known.pop(session_id)
+
+    def take_seen(self) -> dict[str, int]:
+        """Return which sessions were used and when, and start a new list."""
+        seen, self._seen = self._seen, {}
+        return seen
+
+    def _verify(self, token: str) -> _Verified | None:
+        key = digest(token)
+        verified = self._tokens.get(key)
+        if verified is None:
+            try:
+                claims = self._keys.verify(
+                    token,
+                    typ=TokenType.SESSION,
+                    issuer=self._issuer,
+                    audience=self._issuer,
+                    now=self._now(),
+                )
+            except InvalidToken:
+                return None
+            session_id, user_id = claims.get("sid"), claims.get("userid")
+            if not isinstance(session_id, str) or not isinstance(user_id, str):
+                return None
+            verified = _Verified(session_id, user_id, claims["exp"])
+            self._tokens.put(key, verified)
+        return verified if verified.expires_at > self._now() else None
+
+    async def _refresh(self, session_id: str, known: _Known | None) -> _Known:
+        """Read a session and its user, once for all who ask at the same time."""
+        task = self._reading.get(session_id)
+        if task is None:
+            task = asyncio.ensure_future(self._read(session_id))
+            self._reading[session_id] = task
+        try:
+            # A caller who goes away must not end the reading for the others.
+            return _Known(await asyncio.shield(task), self._now())
+        except StorageUnavailable:
+            if known is None or self._now() - known.read_at > self._stale_limit:
+                raise
+            return known
+
+    async def _read(self, session_id: str) -> Who | None:
+        asked_at = self._now()
+        task = asyncio.current_task()
+        try:
+            session = await self._sessions.get(session_id)
+            user = await self._users.get(session.user_id) if session else None
+            who = Who(user=user, session=session) if session and user else None
+            # `refuse` or `forget` took the task out: what it reads is out of date.
+            if self._reading.get(session_id) is task:
+                self._known.put(session_id, _Known(who, asked_at))
+            return who
+        finally:
+            if self._reading.get(session_id) is task:
+                del self._reading[session_id]
+
+    def _is_live(self, who: Who) -> bool:
+        now, session = self._now(), who.session
+        last_seen_at = max(session.last_seen_at, self._seen.get(session.id, 0))
+        return (
+            who.user.disabled_at is None
+            and (session.expires_at is None or session.expires_at > now)
+            and last_seen_at + self._idle_limit > now
+        )
+
+    def _note_seen(self, session: Session) -> None:
+        now = self._now()
+        if now - session.last_seen_at >= min(_WRITE_SEEN_EVERY, self._idle_limit // 10):
+            self._seen[session.id] = now

@@ -1,0 +1,33 @@
+"""The `tornado-auth` command: one file per subcommand.
+
+Owns how a terminal is spoken to. Mistakes in the settings end with exit status 2 and one line each.
+"""
+
+from pathlib import Path
+
+import click
+
+from tornado_auth import __version__
+from tornado_auth.cli.check_config import check_config
+from tornado_auth.cli.keys import keys
+from tornado_auth.cli.serve import serve
+from tornado_auth.cli.users import users
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tornado-auth")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Settings file to read instead of ./tornado_auth.toml.",
+)
+@click.pass_context
+def main(context: click.Context, config: Path | None) -> None:
+    """Answer "may this request pass, and as whom?" for services behind nginx."""
+    context.obj = config
+
+
+main.add_command(serve)
+main.add_command(check_config)
+main.add_command(keys)
+main.add_command(users)

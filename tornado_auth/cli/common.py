@@ -1,0 +1,62 @@
+"""What the subcommands share: reading the settings, and failing with a clear sentence."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import click
+
+from tornado_auth.errors import SettingsError, StorageUnavailable
+from tornado_auth.logs import configure_logging
+from tornado_auth.server import AuthServer
+from tornado_auth.settings import Settings, load_settings
+
+T = TypeVar("T")
+
+EXIT_FAILURE = 1
+EXIT_SETTINGS = 2
+
+
+def fail(message: str, *, status: int = EXIT_FAILURE) -> NoReturn:
+    """Print a message to standard error and end the program."""
+    click.echo(message, err=True)
+    raise SystemExit(status)
+
+
+@contextmanager
+def settings_problems() -> Iterator[None]:
+    """Turn SettingsError into one line a problem and exit status 2."""
+    try:
+        yield
+    except SettingsError as error:
+        lines = "\n".join(f"  {problem}" for problem in error.problems)
+        fail(f"The settings cannot be used:\n{lines}", status=EXIT_SETTINGS)
+
+
+def read_settings(config: Path | None, *, dev: bool = False) -> Settings:
+    """Return the settings of environment and files, or end the program."""
+    with settings_problems():
+        return load_settings(os.environ, dev=dev, config_file=config)
+
+
+def with_server(config: Path | None, action: Callable[[AuthServer], Awaitable[T]]) -> T:
+    """Run one action on a started server, without listening anywhere."""
+    settings = read_settings(config)
+    configure_logging("WARNING", "text")
+
+    async def run() -> T:
+        server = AuthServer(settings)
+        await server.start()
+        try:
+            return await action(server)
+        finally:
+            await server.stop()
+
+    with settings_problems():
+        try:
+            return asyncio.run(run())
+        except StorageUnavailable as error:
+            fail(f"DATABASE_URL: the store does not answer: {error}")

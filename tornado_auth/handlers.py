@@ -1,0 +1,286 @@
+"""The /auth API: what DataHQ auth and dgp-oauth2 offered, and /auth/verify for nginx.
+
+Owns the parameters, field names and error texts of each endpoint. Thin: each handler reads, calls
+one part of the server and writes. Two routes sound alike: `/auth/authorize` here answers what a
+user may do in a service; `/oauth2/authorize` is the authorization endpoint of RFC 6749 §3.1.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from tornado_auth.accounts import profile
+from tornado_auth.errors import FreshLoginRequired, LoginError, LoginStateInvalid, UsernameError
+from tornado_auth.models import AssertedIdentity, LoginAttempt, Who
+from tornado_auth.throttle import address_key
+from tornado_auth.web import (
+    APIHandler,
+    BadRequest,
+    BaseHandler,
+    PageHandler,
+    describe,
+    login_url,
+    status_of,
+)
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+class CheckHandler(APIHandler):
+    """GET /auth/check: whose token is this, and if nobody's, where can one sign in?"""
+
+    async def get(self) -> None:
+        """Answer 200 in both cases: `authenticated` tells them apart."""
+        who = await self.who()
+        if who:
+            shown = profile(who.user, who.session.identity_id)
+            return self.write_json({"authenticated": True, "profile": shown})
+        next_url = self.parameter("next")
+        providers = {
+            name: {"url": self.server.settings.issuer + login_url(name, next_url)}
+            for name in self._login_names()
+        }
+        return self.write_json({"authenticated": False, "providers": providers})
+
+    def _login_names(self) -> list[str]:
+        names = list(self.server.login_providers)
+        names += ["local"] if self.server.settings.local_accounts else []
+        return names + (["dev"] if self.server.settings.dev else [])
+
+
+class PermissionsHandler(APIHandler):
+    """GET /auth/authorize: what may the user do in a service? Not RFC 6749's endpoint."""
+
+    async def get(self) -> None:
+        """Answer 200 with a permission token, or with empty permissions and no token."""
+        who = await self.who()
+        service = self.parameter("service")
+        if not who:
+            return self.write_json({"permissions": {}, "error": "invalid_token"})
+        permissions = await self.server.permissions.ask(service, who.user.id)
+        if permissions is None:
+            return self.write_json({"permissions": {}, "error": "access_denied"})
+        token = await self.server.tokens.permission_token(who.user.id, service, permissions)
+        return self.write_json(
+            {
+                "userid": who.user.id,
+                "permissions": dict(permissions),
+                "service": service,
+                "token": token,
+            }
+        )
+
+
+class VerifyHandler(BaseHandler):
+    """GET /auth/verify: may this request pass? For nginx `auth_request`.
+
+    Answers 200, 401 or 403 without a body: nginx turns everything else into 500. What went wrong
+    stands in `X-Auth-Reason`. With `service`, the user must have a permission there; `read` and
+    `write` name the one that the original method needs.
+    """
+
+    async def get(self) -> None:
+        """Answer 200 with the `X-Auth-*` headers."""
+        who = await self.who()
+        if not who:
+            return self._deny(401, "login_required")
+        self._set_identity(who)
+        if service := self.parameter("service"):
+            granted = await self._granted(service, who)
+            needed = self._needed()
+            if not granted or (needed and needed not in granted):
+                return self._deny(403, "insufficient_permissions")
+            names = ",".join(quote(name, safe="") for name in sorted(granted))
+            self.set_header("X-Auth-Permissions", names)
+        return self._end()
+
+    def _set_identity(self, who: Who) -> None:
+        # Quoted, so that no name can end the header or add another (RFC 9110 §5.5).
+        self.set_header("X-Auth-User", quote(who.user.id, safe=""))
+        self.set_header("X-Auth-Username", quote(who.user.username, safe=""))
+        self.set_header("X-Auth-Email", quote(who.user.email, safe="@+"))
+
+    async def _granted(self, service: str, who: Who) -> frozenset[str]:
+        permissions = await self.server.permissions.ask(service, who.user.id)
+        return frozenset(name for name, value in (permissions or {}).items() if value is True)
+
+    def _needed(self) -> str:
+        method = self.request.headers.get("X-Original-Method", "").upper()
+        # An unknown method counts as one that writes, and so does one that a stranger names.
+        safe = self.from_trusted_proxy and method in SAFE_METHODS
+        return self.parameter("read" if safe else "write")
+
+    def _deny(self, status: int, reason: str) -> None:
+        for name in ("User", "Username", "Email"):
+            self.clear_header(f"X-Auth-{name}")
+        self.set_status(status)
+        self.set_header("X-Auth-Reason", reason)
+        if status == 401:
+            self.set_header("WWW-Authenticate", "Bearer")
+        self._end()
+
+    def _end(self) -> None:
+        # nginx keeps its connection only if the answer to a subrequest is empty.
+        self.set_header("Content-Length", "0")
+        self.clear_header("Content-Type")
+        self.finish()
+
+    def write_error(self, status_code: int, **kwargs: object) -> None:
+        """Deny without saying "not signed in" of somebody who may well be."""
+        exc_info = kwargs.get("exc_info")
+        error = exc_info[1] if isinstance(exc_info, tuple) else None
+        if status_code == 405:
+            self.start_error(405, error)
+            return self._end()
+        return self._deny(403, describe(status_code, error)[1])
+
+
+class UpdateHandler(APIHandler):
+    """POST /auth/update: choose the user name, once."""
+
+    async def post(self) -> None:
+        """Answer `success` and, where it is false, `error`; other fields change nothing."""
+        if self.credential() is None:
+            return self._fail(401, "No token")
+        who = await self.who()
+        if not who:
+            return self._fail(401, "Not authenticated")
+        username = self.parameter("username")
+        if username:
+            try:
+                await self.server.accounts.choose_username(who.user.id, username)
+            except UsernameError as error:
+                return self._fail(status_of(error), str(error))
+            self.server.checks.forget(who.session.id)
+        return self.write_json({"success": True})
+
+    def _fail(self, status: int, error: str) -> None:
+        self.set_status(status)
+        self.write_json({"success": False, "error": error})
+
+
+class PublicKeyHandler(BaseHandler):
+    """GET /auth/public-key: the key that verifies our tokens, as PEM."""
+
+    def get(self) -> None:
+        """Answer with text, as the seeds did."""
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.set_header("Cache-Control", "public, max-age=300")
+        self.finish(self.server.keys.public_pem())
+
+
+class KeySetHandler(APIHandler):
+    """GET /.well-known/jwks.json: every key that verifies our tokens (RFC 7517 §5)."""
+
+    def get(self) -> None:
+        """Answer with public members only."""
+        self.set_header("Cache-Control", "public, max-age=300")
+        self.write_json(self.server.keys.jwks())
+
+
+class LookupHandler(APIHandler):
+    """What /auth/resolve and /auth/get_profile share: who may look other people up."""
+
+    async def allowed(self) -> bool:
+        """Tell whether the caller may ask; raises TooManyAttempts for one who asks too often."""
+        address = address_key(self.remote_ip)
+        self.server.throttle.check("lookup-address", address)
+        self.server.throttle.fail("lookup-address", address)
+        return self.server.settings.public_profiles or await self.who() is not None
+
+    def refuse(self, answer: Mapping[str, object]) -> None:
+        """Answer 401 with the shape that callers expect."""
+        self.set_status(401)
+        self.set_header("WWW-Authenticate", "Bearer")
+        self.write_json({**answer, "error": "login_required"})
+
+
+class ResolveHandler(LookupHandler):
+    """GET /auth/resolve: the id of the user with this name."""
+
+    async def get(self) -> None:
+        """Answer `userid`, null if nobody has the name."""
+        if not await self.allowed():
+            return self.refuse({"userid": None})
+        user = await self.server.accounts.find_by_username(self.parameter("username"))
+        return self.write_json({"userid": user.id if user else None})
+
+
+class GetProfileHandler(LookupHandler):
+    """GET /auth/get_profile: what others may see of the user with this name."""
+
+    async def get(self) -> None:
+        """Answer `found` and `profile`; no e-mail address and no digest of one."""
+        if not await self.allowed():
+            return self.refuse({"found": False})
+        user = await self.server.accounts.find_by_username(self.parameter("username"))
+        if user is None:
+            return self.write_json({"found": False})
+        shown = {
+            "id": user.id,
+            "name": user.name,
+            "join_date": profile(user, "")["join_date"],
+            "avatar_url": user.avatar_url,
+            "gravatar": None,
+        }
+        return self.write_json({"found": True, "profile": shown})
+
+
+class HandoverHandler(APIHandler):
+    """POST /auth/token: exchange a one-time hand-over code for the session token."""
+
+    def check_xsrf_cookie(self) -> None:
+        """Need no proof: the code is the credential, and no cookie is looked at."""
+
+    async def post(self) -> None:
+        """Answer like RFC 6749 §5.1: `token_type`, `expires_in`, and the token."""
+        session = await self.server.sessions.redeem(self.body_parameter("code"))
+        if session is None:
+            raise BadRequest("The code is unknown, used or expired.", reason="invalid_grant")
+        token = await self.server.sessions.token(session)
+        expires_in = (session.expires_at or 0) - self.server.now()
+        self.write_json({"token": token, "token_type": "Bearer", "expires_in": expires_in})
+
+
+class LoginHandler(PageHandler):
+    """GET /auth/login/<provider>: send the browser to a login provider."""
+
+    async def get(self, name: str) -> None:
+        """Bind an attempt to this browser and redirect."""
+        next_url = self.safe_next(self.parameter("next"))
+        url = await self.begin_login(name, next=next_url.url if next_url else "")
+        self.redirect(url, status=303)
+
+
+class OAuthCallbackHandler(PageHandler):
+    """GET /auth/oauth_callback: where login providers send the browser back to."""
+
+    async def get(self) -> None:
+        """Sign in, or link the identity, and send the browser on; errors are pages."""
+        attempt = await self._take_attempt()
+        provider = self.server.login_providers.get(attempt.provider)
+        if provider is None or provider.callback_path != self.request.path:
+            raise LoginStateInvalid("This answer came from another login provider.")
+        parameters = {name: self.parameter(name) for name in self.request.query_arguments}
+        try:
+            asserted = await provider.fetch_identity(attempt, parameters)
+        except LoginError as error:
+            self.server.logins.refused(attempt.provider, error)
+            raise
+        if attempt.link_user_id:
+            await self._link(attempt, asserted)
+            return self.redirect("/auth/account", status=303)
+        session = await self.server.logins.sign_in(asserted, self.visitor)
+        return await self.redirect_with_token(session, self.safe_next(attempt.next))
+
+    async def _take_attempt(self) -> LoginAttempt:
+        state = self.parameter("state")
+        cookie = self.attempt_cookie(state)
+        sealed = self.get_cookie(cookie) or ""
+        self.clear_own_cookie(cookie)
+        return await self.server.login_attempts.take(sealed, state)
+
+    async def _link(self, attempt: LoginAttempt, asserted: AssertedIdentity) -> None:
+        who = await self.who()
+        if who is None or who.user.id != attempt.link_user_id:
+            raise FreshLoginRequired("Sign in again before you link another way to sign in.")
+        await self.server.accounts.link(who.user.id, asserted)

@@ -1,0 +1,76 @@
+"""What the service counts, for Prometheus.
+
+Owns every metric of the service, in a registry of its own, so that several servers live in one
+process. A label never takes its value from a request: its values are names that the settings or
+the code give, so that nobody outside can make new time series. `docs/metrics.md` lists them all.
+Never serves them: the operations port does.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+NAMESPACE = "tornado_auth"
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """The counters of one server; each attribute is a metric to call `labels` and `inc` on."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.logins = self._counter(
+            "logins_total", "Sign-ins that came to an end, by their result.", "provider", "result"
+        )
+        self.logouts = self._counter("logouts_total", "Sessions that their user ended.")
+        self.sessions_started = self._counter("sessions_started_total", "Sessions started.")
+        self.checks = self._counter(
+            "checks_total", "Requests whose session token was checked.", "result"
+        )
+        self.permission_answers = self._counter(
+            "permission_answers_total",
+            "Questions for a user's permissions, by how they were answered.",
+            "service",
+            "result",
+        )
+        self.extension_failures = self._counter(
+            "extension_failures_total",
+            "Hooks that raised or did not return in time.",
+            "extension",
+            "hook",
+        )
+        self.storage_errors = self._counter(
+            "storage_errors_total", "Operations that the store did not carry out."
+        )
+        self.http_requests = self._counter(
+            "http_requests_total", "Answered requests.", "handler", "method", "status"
+        )
+        self.http_request_seconds = Histogram(
+            "http_request_seconds",
+            "Time from the request's head to the end of its answer.",
+            ("handler",),
+            namespace=NAMESPACE,
+            registry=self.registry,
+            buckets=_SECONDS,
+        )
+
+    def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
+        return Counter(name, documentation, labels, namespace=NAMESPACE, registry=self.registry)
+
+    def extension_failed(self, extension: str, hook: str) -> None:
+        """Count a hook that failed."""
+        self.extension_failures.labels(extension, hook).inc()
+
+    def request_answered(self, handler: str, method: str, *, status: int, seconds: float) -> None:
+        """Count an answer and the time it took; `handler` is the name of a class.
+
+        The method comes from the request, so one that HTTP does not define counts as "other".
+        """
+        known_method = method if method in _METHODS else "other"
+        self.http_requests.labels(handler, known_method, str(status)).inc()
+        self.http_request_seconds.labels(handler).observe(seconds)
+
+    def render(self) -> tuple[bytes, str]:
+        """Return all metrics as Prometheus reads them, and the content type of that."""
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST

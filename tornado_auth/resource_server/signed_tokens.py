@@ -1,0 +1,147 @@
+"""Read a signed token strictly: its shape, header, signature and claims (RFC 7515, 7519, 8725).
+
+Never takes a key or an algorithm from the token, never touches the network, knows no clock.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+ALGORITHMS = ("RS256", "ES256", "EdDSA")
+MAX_TOKEN_LENGTH = 8 * 1024
+MAX_CLOCK_SKEW = 60
+
+# base64url without padding, and with the unused bits of the last character zero: one spelling each.
+_PART = r"(?:[\w-]{4})*(?:[\w-][AQgw]|[\w-]{2}[AEIMQUYcgkosw048])?"
+_COMPACT = re.compile(rf"{_PART}\.{_PART}\.{_PART}", re.ASCII)
+_TIMES = range(1, 1 << 33)  # up to the year 2242: milliseconds are no NumericDate
+
+# Knows no HMAC and no "none", so that no header can ask for them (RFC 8725 §3.1).
+_JWS = jwt.PyJWS(algorithms=ALGORITHMS)
+
+PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
+
+
+class TokenRejected(Exception):
+    """Refuse a token; the message is for logs, whoever sent it learns only that it is not valid."""
+
+
+class BadSignature(TokenRejected):
+    """Refuse a token that another key signed, or that was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Which key a token asks to be verified with; nothing of it is proven yet."""
+
+    kid: str
+    algorithm: str
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("duplicate member")
+    return members
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def read_json_object(data: bytes) -> dict[str, Any]:
+    """Read a JSON object that every reader reads alike; raises ValueError."""
+    try:
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_without_duplicates,
+            parse_constant=_no_constant,
+        )
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return value
+
+
+def read_header(token: str, *, typ: str, algorithms: Collection[str] = ALGORITHMS) -> Header:
+    """Take a token apart as far as its header; raises TokenRejected.
+
+    Length and shape come first: what is oversized or encrypted costs neither base64 nor JSON.
+    """
+    if not isinstance(token, str) or len(token) > MAX_TOKEN_LENGTH:
+        raise TokenRejected("not a string of at most 8 KiB")
+    if not _COMPACT.fullmatch(token):
+        raise TokenRejected("not a signed token in compact form")
+    encoded = token.partition(".")[0]
+    try:
+        header = read_json_object(base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
+    except ValueError:
+        raise TokenRejected("the header is not a JSON object") from None
+    if "crit" in header or "b64" in header:
+        raise TokenRejected("the header asks for an extension")  # RFC 7515 §4.1.11, RFC 7797 §6
+    kid, algorithm = header.get("kid"), header.get("alg")
+    if not (isinstance(kid, str) and kid):
+        raise TokenRejected("the header names no key")
+    if not isinstance(algorithm, str) or algorithm not in algorithms:
+        raise TokenRejected("the algorithm is not allowed")
+    if header.get("typ") != typ:
+        raise TokenRejected(f"not of type {typ}")
+    return Header(kid, algorithm)
+
+
+def read_claims(token: str, key: PublicKey, algorithm: str) -> dict[str, Any]:
+    """Return the claims of a token whose header was read; raises BadSignature, TokenRejected.
+
+    `algorithm` is the key's, as our records or the issuer's key set name it.
+    """
+    try:
+        payload = _JWS.decode(token, key, algorithms=[algorithm])
+    except (jwt.PyJWTError, ValueError, TypeError):
+        raise BadSignature("the signature is not of this key") from None
+    try:
+        return read_json_object(payload)
+    except ValueError:
+        raise TokenRejected("the claims are not a JSON object") from None
+
+
+def _time(claims: Mapping[str, Any], name: str) -> int:
+    value = claims.get(name)
+    if type(value) is not int or value not in _TIMES:
+        raise TokenRejected(f"{name} is not a time in seconds")
+    return value
+
+
+def check_times(claims: Mapping[str, Any], now: int) -> None:
+    """Refuse claims that are over, not valid yet, or without `exp` or `iat`."""
+    if _time(claims, "exp") <= now:
+        raise TokenRejected("expired")
+    for name in ("iat", "nbf") if "nbf" in claims else ("iat",):
+        if _time(claims, name) > now + MAX_CLOCK_SKEW:
+            raise TokenRejected(f"{name} is ahead")
+
+
+def check_audience(claims: Mapping[str, Any], audience: str) -> None:
+    """Refuse claims that are meant for others (RFC 7519 §4.1.3)."""
+    named = claims.get("aud")
+    audiences = [named] if isinstance(named, str) else named
+    if not isinstance(audiences, list) or not all(isinstance(one, str) for one in audiences):
+        raise TokenRejected("aud is neither a string nor a list of strings")
+    if audience not in audiences:
+        raise TokenRejected("meant for another audience")
+
+
+def check_claims(claims: Mapping[str, Any], *, issuer: str, audience: str, now: int) -> None:
+    """Refuse claims of another issuer, for others, or not of this time; raises TokenRejected."""
+    if claims.get("iss") != issuer:
+        raise TokenRejected("from another issuer")
+    check_audience(claims, audience)
+    check_times(claims, now)

@@ -1,0 +1,168 @@
+"""The one place where the parts are built and joined.
+
+Owns their lifetime: `start`, `stop`, and the housekeeping in between. Never speaks HTTP: `app.py`
+puts handlers around it, and another Tornado application can do the same.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+
+from tornado_auth.accounts import Accounts
+from tornado_auth.checks import Checks
+from tornado_auth.errors import SettingsError, StorageError
+from tornado_auth.extensions import Extensions
+from tornado_auth.keys import KeySet
+from tornado_auth.login_attempts import LoginAttempts
+from tornado_auth.logins import Logins
+from tornado_auth.metrics import Metrics
+from tornado_auth.oauth_mixins import login_providers
+from tornado_auth.passwords import LocalAccounts
+from tornado_auth.permissions import Permissions
+from tornado_auth.sessions import Sessions
+from tornado_auth.settings import Settings
+from tornado_auth.storage import Storage, open_backend
+from tornado_auth.throttle import Throttle
+from tornado_auth.tokens import TokenIssuer
+
+logger = logging.getLogger(__name__)
+
+HOUSEKEEPING_INTERVAL = 60
+
+
+def clock() -> int:
+    """Return the time in seconds since the epoch."""
+    return int(time.time())
+
+
+class AuthServer:
+    """Everything the service is made of, built from its settings.
+
+    Raises SettingsError with the problems of all parts at once.
+    """
+
+    def __init__(self, settings: Settings, *, now: Callable[[], int] = clock) -> None:
+        self.settings = settings
+        self.now = now
+        self.metrics = Metrics()
+        problems: list[str] = []
+        with _collect(problems):
+            self.keys = KeySet.from_pem(
+                settings.private_key,
+                public_pem=settings.public_key,
+                algorithm=settings.signing_algorithm,
+                verification_pems=settings.verification_keys,
+            )
+        with _collect(problems):
+            self.permissions = Permissions.load(
+                settings.allowed_services,
+                timeout=settings.permission_timeout,
+                cache_seconds=settings.permission_cache_seconds,
+                now=now,
+                metrics=self.metrics,
+            )
+        with _collect(problems):
+            self.extensions = Extensions.load(
+                settings.installed_extensions,
+                timeout=settings.extension_timeout,
+                on_failure=self.metrics.extension_failed,
+            )
+        with _collect(problems):
+            backend = open_backend(settings.database_url, timeout=settings.storage_timeout)
+        if problems:
+            raise SettingsError(problems)
+        self.storage = Storage(backend, now)
+        self._build_accounts()
+        self._build_sessions()
+        self._housekeeping: asyncio.Task[None] | None = None
+
+    def _build_accounts(self) -> None:
+        storage, settings = self.storage, self.settings
+        self.accounts = Accounts(
+            storage.users,
+            storage.identities,
+            storage.username_claims,
+            now=self.now,
+            allowed_emails=settings.allowed_emails,
+        )
+        self.local_accounts = LocalAccounts(storage.users, storage.passwords, now=self.now)
+        self.login_attempts = LoginAttempts(settings.secret, storage.spent_states, now=self.now)
+        self.login_providers = login_providers(settings, now=self.now)
+        self.throttle = Throttle(self.now)
+
+    def _build_sessions(self) -> None:
+        storage, settings = self.storage, self.settings
+        self.sessions = Sessions(
+            storage.sessions,
+            storage.handover_codes,
+            self.keys,
+            issuer=settings.issuer,
+            lifetime=settings.session_lifetime,
+            now=self.now,
+        )
+        self.checks = Checks(
+            self.keys,
+            storage.sessions,
+            storage.users,
+            issuer=settings.issuer,
+            idle_limit=settings.session_idle_limit,
+            stale_limit=settings.stale_limit,
+            now=self.now,
+        )
+        self.tokens = TokenIssuer(
+            self.keys,
+            issuer=settings.issuer,
+            permission_lifetime=settings.permission_token_lifetime,
+            now=self.now,
+        )
+        self.logins = Logins(
+            self.accounts,
+            self.sessions,
+            checks=self.checks,
+            extensions=self.extensions,
+            metrics=self.metrics,
+        )
+
+    async def start(self) -> None:
+        """Open the store and begin the housekeeping."""
+        await self.storage.open()
+        self._housekeeping = asyncio.ensure_future(self._keep_house())
+
+    async def stop(self) -> None:
+        """End the housekeeping, write down what is due, and let go of everything."""
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._housekeeping
+            await self._tidy()
+        for provider in self.login_providers.values():
+            await provider.close()
+        await self.permissions.close()
+        await self.extensions.close()
+        await self.local_accounts.close()
+        await self.storage.close()
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_INTERVAL)
+            await self._tidy()
+
+    async def _tidy(self) -> None:
+        try:
+            await self.sessions.note_seen(self.checks.take_seen())
+            await self.storage.purge()
+        except StorageError:
+            # What was not written is written next time somebody uses the session.
+            self.metrics.storage_errors.inc()
+            logger.exception("housekeeping_failed")
+
+
+@contextlib.contextmanager
+def _collect(problems: list[str]) -> Iterator[None]:
+    """Go on after a part that its settings do not let be built, to tell all problems at once."""
+    try:
+        yield
+    except SettingsError as error:
+        problems += error.problems

@@ -1,0 +1,120 @@
+"""Sessions and the tokens that name them.
+
+Owns the start, the list and the end of sessions, session tokens (JWT, `typ: session+jwt`), and the
+one-time codes by which another site gets such a token. Never answers whether a token is good:
+`checks.py` does.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+
+from tornado_auth.digests import digest
+from tornado_auth.keys import KeySet
+from tornado_auth.models import HandoverCode, Identity, Session, TokenType
+from tornado_auth.storage import Collection, update
+
+HANDOVER_LIFETIME = 60
+MAX_LISTED = 1000
+_MAX_USER_AGENT = 256
+
+
+class Sessions:
+    """The sessions of all users; `lifetime` is their absolute limit in seconds."""
+
+    def __init__(
+        self,
+        sessions: Collection[Session],
+        handover_codes: Collection[HandoverCode],
+        keys: KeySet,
+        *,
+        issuer: str,
+        lifetime: int,
+        now: Callable[[], int],
+    ) -> None:
+        self._sessions = sessions
+        self._handover_codes = handover_codes
+        self._keys = keys
+        self._issuer = issuer
+        self._lifetime = lifetime
+        self._now = now
+
+    async def start(
+        self,
+        identity: Identity,
+        *,
+        amr: tuple[str, ...] = (),
+        user_agent: str = "",
+        remote_ip: str = "",
+    ) -> Session:
+        """Start a session for whoever just proved to be this identity."""
+        now = self._now()
+        session = Session(
+            id=secrets.token_urlsafe(32),
+            user_id=identity.user_id,
+            identity_id=identity.id,
+            provider=identity.provider,
+            auth_time=now,
+            amr=amr,
+            created_at=now,
+            last_seen_at=now,
+            user_agent=_printable(user_agent),
+            remote_ip=remote_ip,
+            expires_at=now + self._lifetime,
+        )
+        await self._sessions.insert(session)
+        return session
+
+    async def token(self, session: Session) -> str:
+        """Sign a token for a session; it ends when the session does."""
+        claims = {
+            "iss": self._issuer,
+            "aud": self._issuer,
+            "sub": session.user_id,
+            "userid": session.user_id,
+            "sid": session.id,
+            "iat": self._now(),
+            "exp": session.expires_at,
+            "jti": secrets.token_urlsafe(16),
+        }
+        return await self._keys.sign(claims, typ=TokenType.SESSION)
+
+    async def of_user(self, user_id: str) -> list[Session]:
+        """Return the user's live sessions, the last used first."""
+        found = await self._sessions.find(user_id=user_id, limit=MAX_LISTED)
+        return sorted(found, key=lambda session: session.last_seen_at, reverse=True)
+
+    async def end(self, session_id: str) -> bool:
+        """End a session; true for exactly one of any number of callers."""
+        return await self._sessions.delete(session_id)
+
+    async def hand_over(self, session_id: str) -> str:
+        """Make a code that can be redeemed once, within a minute."""
+        code = secrets.token_urlsafe(32)
+        await self._handover_codes.insert(
+            HandoverCode(
+                id=digest(code), session_id=session_id, expires_at=self._now() + HANDOVER_LIFETIME
+            )
+        )
+        return code
+
+    async def redeem(self, code: str) -> Session | None:
+        """Return the session of a hand-over code, to exactly one caller."""
+        record = await self._handover_codes.get(digest(code))
+        if record is None or not await self._handover_codes.delete(record.id):
+            return None
+        return await self._sessions.get(record.session_id)
+
+    async def note_seen(self, seen: Mapping[str, int]) -> None:
+        """Write down when sessions (by id) were last used, in seconds since the epoch."""
+        for session_id, seen_at in seen.items():
+            await update(self._sessions, session_id, partial(_seen, seen_at))
+
+
+def _seen(at: int, session: Session) -> Session:
+    return replace(session, last_seen_at=max(at, session.last_seen_at))
+
+
+def _printable(text: str) -> str:
+    return "".join(c for c in text[:_MAX_USER_AGENT] if c.isprintable())

@@ -1,0 +1,40 @@
+"""Tokens for other services to verify.
+
+Owns what a permission token says. Never decides what a user may do: `permissions.py` does.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+
+from tornado_auth.keys import KeySet
+from tornado_auth.models import TokenType
+
+
+class TokenIssuer:
+    """Sign tokens for services; `permission_lifetime` is in seconds."""
+
+    def __init__(
+        self, keys: KeySet, *, issuer: str, permission_lifetime: int, now: Callable[[], int]
+    ) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._permission_lifetime = permission_lifetime
+        self._now = now
+
+    async def permission_token(
+        self, user_id: str, service: str, permissions: Mapping[str, object]
+    ) -> str:
+        """Sign what a user may do in a service; good for that service alone."""
+        now = self._now()
+        claims = {
+            "iss": self._issuer,
+            "sub": user_id,
+            "aud": service,
+            "userid": user_id,
+            "service": service,
+            "permissions": dict(permissions),
+            "iat": now,
+            "exp": now + self._permission_lifetime,
+            "jti": secrets.token_urlsafe(16),
+        }
+        return await self._keys.sign(claims, typ=TokenType.PERMISSION)

@@ -1,0 +1,20 @@
+"""The base classes of the handlers; `base.py` has what all share."""
+
+from tornado_auth.web.api import APIHandler
+from tornado_auth.web.base import BaseHandler, InFlight, log_request
+from tornado_auth.web.errors import BadRequest, describe, status_of
+from tornado_auth.web.page import PAGES, NotFoundHandler, PageHandler, login_url
+
+__all__ = [
+    "PAGES",
+    "APIHandler",
+    "BadRequest",
+    "BaseHandler",
+    "InFlight",
+    "NotFoundHandler",
+    "PageHandler",
+    "describe",
+    "log_request",
+    "login_url",
+    "status_of",
+]

@@ -1,0 +1,106 @@
+"""What the pages share: templates, where a browser goes next, the start of a login."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from tornado.web import HTTPError
+
+from tornado_auth.login_attempts import LIFETIME as ATTEMPT_LIFETIME
+from tornado_auth.models import Session
+from tornado_auth.next_urls import Handover, NextURL, resolve_next
+from tornado_auth.web.base import ATTEMPT_COOKIE, BaseHandler, content_security_policy
+from tornado_auth.web.errors import describe
+
+MAX_ATTEMPTS = 5
+PAGES = Path(__file__).parent.parent / "pages"
+
+
+class PageHandler(BaseHandler):
+    """A handler that shows HTML."""
+
+    def allow_form_to(self, next_url: NextURL | None) -> None:
+        """Let the form on this page end at another origin: browsers check the whole redirect."""
+        if next_url is not None:
+            self.set_header("Content-Security-Policy", content_security_policy(next_url.origin))
+
+    async def begin_login(self, name: str, *, next: str = "", link_user_id: str = "") -> str:
+        """Bind a login attempt to this browser and return the provider's address to go to."""
+        provider = self.server.login_providers.get(name)
+        if provider is None:
+            raise HTTPError(404)
+        self._drop_old_attempts()
+        attempt, sealed = self.server.login_attempts.begin(
+            name, next=next, link_user_id=link_user_id
+        )
+        url = await provider.authorization_url(attempt)
+        expires_at = attempt.started_at + ATTEMPT_LIFETIME
+        self.set_own_cookie(self.attempt_cookie(attempt.state), sealed, expires_at=expires_at)
+        return url
+
+    def _drop_old_attempts(self) -> None:
+        prefix = f"{self._cookie_prefix}{ATTEMPT_COOKIE}"
+        attempts = [name for name in self.request.cookies if name.startswith(prefix)]
+        for name in attempts[: max(0, len(attempts) - MAX_ATTEMPTS + 1)]:
+            self.clear_own_cookie(name)
+
+    def safe_next(self, value: str) -> NextURL | None:
+        """Read a `next` address; None if there is none. Raises NextNotAllowed."""
+        settings = self.server.settings
+        return resolve_next(value, settings.issuer, settings.allowed_next) if value else None
+
+    async def redirect_with_token(self, session: Session, next_url: NextURL | None) -> None:
+        """Put a session into the cookie and send the browser on, with what its target takes."""
+        token = await self.server.sessions.token(session)
+        self.set_own_cookie(self.session_cookie, token, expires_at=session.expires_at or 0)
+        # A form that was open before the sign-in must not act for whoever signed in.
+        self.clear_own_cookie(self.application.settings["xsrf_cookie_name"])
+        location = await self.handover_location(session, token, next_url)
+        self.redirect(location, status=303)
+
+    async def handover_location(
+        self, session: Session, token: str, next_url: NextURL | None
+    ) -> str:
+        """Return the address to go to, with the token in the form that its origin is allowed."""
+        if next_url is None:
+            return "/auth/account"
+        if next_url.handover is Handover.QUERY:
+            return next_url.with_parameter("jwt", token)
+        if next_url.handover is Handover.CODE:
+            code = await self.server.sessions.hand_over(session.id)
+            return next_url.with_parameter("code", code)
+        return next_url.url
+
+    def get_template_path(self) -> str:
+        """Return where the templates are."""
+        return str(PAGES / "templates")
+
+    def get_template_namespace(self) -> dict[str, Any]:
+        """Add what every template uses."""
+        namespace: dict[str, Any] = super().get_template_namespace()
+        return namespace | {"app_name": "tornado_auth", "static_path": static_path, "user": None}
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Show an error page with its reason code."""
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        status, reason, message = describe(status_code, error)
+        self.start_error(status, error)
+        self.render("error.html", status=status, reason=reason, message=message, retry_url="")
+
+
+class NotFoundHandler(PageHandler):
+    """Every other address."""
+
+    def prepare(self) -> None:
+        """Answer 404 whatever the method."""
+        raise HTTPError(404)
+
+
+def login_url(provider: str, next: str) -> str:
+    """Return the path at which a sign-in with this provider starts."""
+    return f"/auth/login/{provider}" + (f"?{urlencode({'next': next})}" if next else "")
+
+
+def static_path(name: str) -> str:
+    """Return the address of one of our static files."""
+    return f"/auth/static/{name}"
