@@ -5,6 +5,8 @@ clock        a FakeClock: `clock()` is the time in whole seconds, `clock.advance
 storage      an open Storage, once in memory and once on SQLite
 mongo_storage  an open Storage on a fresh database of a one-node replica set
 mongo_url, replica_set_url, mongod_url  addresses of a real MongoDB: see tests/mongod.py
+make_service, service  a whole service over real HTTP: see tests/service.py
+oidc_provider, fake_github, fake_oidc  login providers: see tests/providers/fixtures.py
 
 Coroutine tests need no marker, and fixtures may be coroutines or asynchronous generators.
 """
@@ -20,10 +22,20 @@ import pytest
 from tornado.platform.asyncio import AsyncIOLoop
 
 from tests.mongod import mongo_url, mongod_url, replica_set_url
+from tests.providers.fixtures import fake_github, fake_oidc, oidc_provider
 from tests.service import make_service, service
 from tornado_auth.storage import Storage, open_backend
 
-__all__ = ["make_service", "mongo_url", "mongod_url", "replica_set_url", "service"]
+__all__ = [
+    "fake_github",
+    "fake_oidc",
+    "make_service",
+    "mongo_url",
+    "mongod_url",
+    "oidc_provider",
+    "replica_set_url",
+    "service",
+]
 
 pytest.register_assert_rewrite("tornado_auth.storage.contract")
 

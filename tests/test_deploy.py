@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from tornado.httpclient import HTTPRequest, HTTPResponse
 from tornado.httpserver import HTTPServer
-from tornado.iostream import StreamClosedError
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 from tornado.tcpclient import TCPClient
 from tornado.testing import bind_unused_port
@@ -88,15 +87,15 @@ class Site:
         )
         return await self.client.fetch(request, raise_error=False)
 
-    async def raw(self, text: str) -> str:
-        """Send these very bytes and return the first line of the answer."""
+    async def raw(self, method: str, path: str, headers: dict[str, str]) -> str:
+        """Send a path exactly as it is and return the whole answer."""
+        lines = {"Host": "localhost", "Connection": "close"} | headers
+        text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         context = ssl.create_default_context(cafile=str(self.nginx.certificate))
         stream = await TCPClient().connect("localhost", self.nginx.port, ssl_options=context)
         try:
-            await stream.write(text.encode("latin-1"))
-            return (await stream.read_until(b"\r\n")).decode().strip()
-        except StreamClosedError:
-            return ""
+            await stream.write(f"{method} {path} HTTP/1.1\r\n{text}\r\n".encode("latin-1"))
+            return (await stream.read_until_close()).decode()
         finally:
             stream.close()
 
@@ -296,50 +295,45 @@ async def test_a_program_gets_401_and_a_person_the_sign_in_page(deploy: Deploy) 
 
 
 # S100
-@pytest.mark.parametrize("path", ["//evil.example/", "/\\evil.example", "/%2f/evil.example"])
-async def test_the_way_back_after_signing_in_never_leads_elsewhere(
-    deploy: Deploy, path: str
-) -> None:
+async def test_the_way_back_after_signing_in_never_leads_elsewhere(deploy: Deploy) -> None:
     ann = await deploy()
-    status = await ann.site.raw(
-        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
-    )
-    assert status.split()[1] in ("200", "302", "303", "400")
-    answer = await ann.site.fetch(path, headers=PAGE)
-    assert "evil" not in answer.headers.get("Location", "")
-    assert b"//evil" not in answer.body.split(b"<main", 1)[-1].replace(b"localhost", b"")
+    for path in ("//evil.example/", "/\\evil.example", "/%2f/evil.example", "/%5cevil.example"):
+        answer = await ann.site.raw("GET", path, PAGE)
+        assert answer.split()[1] in ("303", "400")
+        assert "evil" not in answer
+
+
+SPELLINGS = (
+    *("/x", "//x", "/./x", "/%2e/x", "/x/", "/x;a=b", "/x%00", "/%78", "/X", "/x?auth/"),
+    *("/auth/../x", "/auth/%2e%2e/x", "/auth/..%2fx", "//auth/%2e%2e/x;y", "/x/../auth/../x"),
+    *("/auth", "/auth;/check", "/Auth/check", "/x/auth/check", "/.well-known/../x"),
+    *("/auth%2fcheck/../../x", "/auth\\..\\x", "/.well-known/jwks.json/../../x", "/x/%2e%2e/y"),
+)
 
 
 # S128
-@pytest.mark.parametrize(
-    "path",
-    [
-        *("/x", "//x", "/./x", "/%2e/x", "/x/", "/x;a=b", "/x%00", "/%78", "/X", "/x?auth/"),
-        *("/auth/../x", "/auth/%2e%2e/x", "/auth/..%2fx", "//auth/%2e%2e/x;y", "/x/../auth/../x"),
-        *("/auth", "/auth;/check", "/Auth/check", "/x/auth/check", "/.well-known/../x"),
-        *("/auth%2fcheck/../../x", "/auth\\..\\x", "/.well-known/jwks.json/../../x"),
-    ],
-)
-async def test_no_spelling_of_an_address_gets_past_the_question(deploy: Deploy, path: str) -> None:
+async def test_no_spelling_of_an_address_gets_past_the_question(deploy: Deploy) -> None:
     ann = await deploy()
-    for headers in ("", "Accept: text/html\r\n"):
-        await ann.site.raw(
-            f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Connection: close\r\n\r\n"
-        )
+    for path in SPELLINGS:
+        for headers in ({}, PAGE):
+            await ann.site.raw("GET", path, headers)
     assert ann.site.seen == []
+    await ann.site.raw("GET", "/auth/%2e%2e/x", ann.cookie)
+    assert len(ann.site.seen) == 1
 
 
 # S129
-@pytest.mark.parametrize(
-    "path",
-    ["/auth/verify", "/auth/%76erify", "/auth//verify", "/auth/./verify", "/x/../auth/verify"],
-)
-async def test_nobody_asks_the_question_from_outside(deploy: Deploy, path: str) -> None:
+async def test_nobody_asks_the_question_from_outside(deploy: Deploy) -> None:
     ann = await deploy()
-    status = await ann.site.raw(
-        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nauth-token: {ann.token}\r\n\r\n"
-    )
-    assert status.split()[1] == "404"
+    for path in (
+        "/auth/verify",
+        "/auth/%76erify",
+        "/auth//verify",
+        "/auth/./verify",
+        "/x/../auth/verify",
+    ):
+        answer = await ann.site.raw("GET", path, ann.cookie)
+        assert (path, answer.split()[1]) == (path, "404")
 
 
 # S130

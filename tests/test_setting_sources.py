@@ -172,8 +172,8 @@ class TestTOML:
             ("dev = true", "'dev' in tornado_auth.toml: no file or variable switches"),
             ("listen = 8080", "TORNADO_AUTH_LISTEN (listen in tornado_auth.toml): is not text"),
             ('log_level = 10', "TORNADO_AUTH_LOG_LEVEL (log_level in tornado_auth.toml): is none"),
-            ("jwt_parameter = 1", "TORNADO_AUTH_JWT_PARAMETER (jwt_parameter in tornado_auth.toml): "
-             "is neither true nor false"),
+            ("jwt_parameter = 1", "TORNADO_AUTH_JWT_PARAMETER (jwt_parameter in "
+             "tornado_auth.toml): is neither true nor false"),
             ("stale_limit = true", "TORNADO_AUTH_STALE_LIMIT (stale_limit in tornado_auth.toml): "
              "is not a time"),
             ("stale_limit = 1.5", "TORNADO_AUTH_STALE_LIMIT (stale_limit in tornado_auth.toml): "

@@ -11,13 +11,13 @@ from ipaddress import ip_address
 
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets, bind_unix_socket
-from tornado.web import Application, RequestHandler, StaticFileHandler
+from tornado.web import Application, RequestHandler
 
 from tornado_auth import handlers, ops
 from tornado_auth.pages import handlers as pages
 from tornado_auth.server import AuthServer
 from tornado_auth.settings import Settings
-from tornado_auth.web import PAGES, InFlight, NotFoundHandler, log_request
+from tornado_auth.web import PAGES, InFlight, NotFoundHandler, StaticHandler, log_request
 
 MAX_HEADER_SIZE = 16 * 1024
 MAX_BODY_SIZE = 64 * 1024
@@ -58,7 +58,7 @@ OPS_ROUTES: list[tuple[str, type[RequestHandler]]] = [
 def make_app(server: AuthServer) -> Application:
     """Return the application that people and services talk to."""
     https = server.settings.issuer.startswith("https://")
-    static = (r"/auth/static/(.*)", StaticFileHandler, {"path": str(PAGES / "static")})
+    static = (r"/auth/static/(.*)", StaticHandler, {"path": str(PAGES / "static")})
     return Application(
         [(pattern, handler, {"server": server}) for pattern, handler in ROUTES] + [static],
         default_handler_class=NotFoundHandler,

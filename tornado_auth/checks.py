@@ -4,10 +4,13 @@ The only way in for /auth/check, /auth/verify, the cookie and the Bearer header 
 remembered between two checks: tokens whose signature was verified, and for one second who a
 session belongs to. That second is the bound within which an ended session or a disabled user is
 refused by every process. A store that does not answer never makes a good token bad: who is known
-passes for `stale_limit` seconds, who is not gets StorageUnavailable. Never writes to the store.
+passes for `stale_limit` seconds, who is not gets StorageUnavailable. Only a few callers wait to
+learn that it still does not answer; for the others it is as it was a moment ago. Never writes to
+the store.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,8 +18,11 @@ from tornado_auth.caches import BoundedCache
 from tornado_auth.digests import digest
 from tornado_auth.errors import InvalidToken, StorageUnavailable
 from tornado_auth.keys import KeySet
+from tornado_auth.metrics import Metrics
 from tornado_auth.models import Session, TokenType, User, Who
 from tornado_auth.storage import Collection
+
+logger = logging.getLogger(__name__)
 
 FRESH_FOR = 1
 _TOKENS = 100_000
@@ -49,6 +55,7 @@ class Checks:
         issuer: str,
         idle_limit: int,
         stale_limit: int,
+        metrics: Metrics,
         now: Callable[[], int],
     ) -> None:
         self._keys = keys
@@ -57,10 +64,12 @@ class Checks:
         self._issuer = issuer
         self._idle_limit = idle_limit
         self._stale_limit = stale_limit
+        self._metrics = metrics
         self._now = now
         self._tokens: BoundedCache[str, _Verified] = BoundedCache(_TOKENS)
         self._known: BoundedCache[str, _Known] = BoundedCache(_SESSIONS)
         self._reading: dict[str, asyncio.Task[Who | None]] = {}
+        self._failed_at: int | None = None
         self._seen: dict[str, int] = {}
 
     async def who(self, token: str) -> Who | None:
@@ -70,13 +79,16 @@ class Checks:
         """
         verified = self._verify(token)
         if verified is None:
+            self._count("refused")
             return None
         known = self._known.get(verified.session_id)
-        if known is None or self._now() - known.read_at >= FRESH_FOR:
+        if known is None or self._age(known.read_at) >= FRESH_FOR:
             known = await self._refresh(verified.session_id, known)
         who = known.who
         if who is None or who.user.id != verified.user_id or not self._is_live(who):
+            self._count("refused")
             return None
+        self._count("passed" if self._age(known.read_at) < FRESH_FOR else "stale")
         self._note_seen(who.session)
         return who
 
@@ -117,18 +129,26 @@ class Checks:
         return verified if verified.expires_at > self._now() else None
 
     async def _refresh(self, session_id: str, known: _Known | None) -> _Known:
-        """Read a session and its user, once for all who ask at the same time."""
+        """Read a session and its user again, or fall back on what is known of them."""
+        usable = known is not None and self._age(known.read_at) <= self._stale_limit
+        try:
+            if self._is_down(somebody_waits=usable and bool(self._reading)):
+                raise StorageUnavailable("The store did not answer a moment ago.")
+            return _Known(await self._read_once(session_id), self._now())
+        except StorageUnavailable:
+            if known is None or not usable:
+                self._count("unavailable")
+                raise
+            return known
+
+    async def _read_once(self, session_id: str) -> Who | None:
+        """Read for all who ask at the same time."""
         task = self._reading.get(session_id)
         if task is None:
             task = asyncio.ensure_future(self._read(session_id))
             self._reading[session_id] = task
-        try:
-            # A caller who goes away must not end the reading for the others.
-            return _Known(await asyncio.shield(task), self._now())
-        except StorageUnavailable:
-            if known is None or self._now() - known.read_at > self._stale_limit:
-                raise
-            return known
+        # A caller who goes away must not end the reading for the others.
+        return await asyncio.shield(task)
 
     async def _read(self, session_id: str) -> Who | None:
         asked_at = self._now()
@@ -137,13 +157,32 @@ class Checks:
             session = await self._sessions.get(session_id)
             user = await self._users.get(session.user_id) if session else None
             who = Who(user=user, session=session) if session and user else None
+            self._failed_at = None
             # `refuse` or `forget` took the task out: what it reads is out of date.
             if self._reading.get(session_id) is task:
                 self._known.put(session_id, _Known(who, asked_at))
             return who
+        except StorageUnavailable:
+            self._note_failure()
+            raise
         finally:
             if self._reading.get(session_id) is task:
                 del self._reading[session_id]
+
+    def _is_down(self, *, somebody_waits: bool) -> bool:
+        """Tell whether reading is in vain: it failed just now, or somebody is at it since."""
+        if self._failed_at is None:
+            return False
+        return somebody_waits or self._age(self._failed_at) < FRESH_FOR
+
+    def _note_failure(self) -> None:
+        if self._failed_at != self._now():
+            logger.warning("storage_unavailable", exc_info=True)
+        self._failed_at = self._now()
+
+    def _age(self, moment: int) -> int:
+        # abs: a clock that is set back must not make anything fresh for hours.
+        return abs(self._now() - moment)
 
     def _is_live(self, who: Who) -> bool:
         now, session = self._now(), who.session
@@ -158,3 +197,6 @@ class Checks:
         now = self._now()
         if now - session.last_seen_at >= min(_WRITE_SEEN_EVERY, self._idle_limit // 10):
             self._seen[session.id] = now
+
+    def _count(self, result: str) -> None:
+        self._metrics.checks.labels(result).inc()

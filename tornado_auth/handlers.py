@@ -158,7 +158,7 @@ class UpdateHandler(APIHandler):
         self.write_json({"success": False, "error": error})
 
 
-class PublicKeyHandler(BaseHandler):
+class PublicKeyHandler(APIHandler):
     """GET /auth/public-key: the key that verifies our tokens, as PEM."""
 
     def get(self) -> None:

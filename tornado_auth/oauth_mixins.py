@@ -101,7 +101,7 @@ class GitHubOAuth2Mixin(BearerOAuth2Mixin):
         answer = await self._github_api(url, access_token, absent=(403, 404))
         if answer is None:
             return False
-        return object_of(answer, _GITHUB).get("state") != "x"
+        return object_of(answer, _GITHUB).get("state") == "active"
 
     async def _verified_emails(self, access_token: str) -> list[str]:
         # 403 and 404: the scope user:email was not granted. A sign-in does not need an address.

@@ -111,7 +111,7 @@ class LocalAccounts:
         encoded = await self._run(lambda: self._hasher.hash(secret))
 
         def unless_changed(current: Password) -> Password:
-            return replace(current, hash=encoded) if current.hash == stored.hash else current
+            return replace(current, hash=encoded) if current.version == stored.version else current
 
         await update(self._passwords, stored.id, unless_changed)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from tornado_auth.accounts import Accounts
 from tornado_auth.checks import Checks
-from tornado_auth.errors import SettingsError, StorageError
+from tornado_auth.errors import SettingsError
 from tornado_auth.extensions import Extensions
 from tornado_auth.keys import KeySet
 from tornado_auth.login_attempts import LoginAttempts
@@ -109,6 +109,7 @@ class AuthServer:
             issuer=settings.issuer,
             idle_limit=settings.session_idle_limit,
             stale_limit=settings.stale_limit,
+            metrics=self.metrics,
             now=self.now,
         )
         self.tokens = TokenIssuer(
@@ -153,7 +154,7 @@ class AuthServer:
         try:
             await self.sessions.note_seen(self.checks.take_seen())
             await self.storage.purge()
-        except StorageError:
+        except Exception:
             # What was not written is written next time somebody uses the session.
             self.metrics.storage_errors.inc()
             logger.exception("housekeeping_failed")

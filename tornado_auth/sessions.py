@@ -89,6 +89,10 @@ class Sessions:
         """End a session; true for exactly one of any number of callers."""
         return await self._sessions.delete(session_id)
 
+    async def end_all(self, user_id: str) -> int:
+        """End every session of a user and return how many there were."""
+        return await self._sessions.delete_where(user_id=user_id)
+
     async def hand_over(self, session_id: str) -> str:
         """Make a code that can be redeemed once, within a minute."""
         code = secrets.token_urlsafe(32)

@@ -175,14 +175,18 @@ def _read_toml(raw: RawSettings, settings: KnownSettings, path: Path | None) -> 
     try:
         table = _load_toml(path)
     except ValueError as error:
-        raw.problems.append(f"{CONFIG_VARIABLE}: {path.name} {error}")
+        raw.problems.append(f"{CONFIG_VARIABLE}: {_shown(path.name)} {error}")
         return
     for name in settings.fields:
         found = _Found(name, table.pop(name, None), table.pop(f"{name}_file", None), path.parent)
-        shown = f"{variable_of(name)} ({{}} in {path.name})"
-        found.put_into(raw, settings, names=(shown.format(name), shown.format(f"{name}_file")))
+        variable, place = variable_of(name), f"in {_shown(path.name)})"
+        found.put_into(
+            raw,
+            settings,
+            names=(f"{variable} ({name} {place}", f"{variable} ({name}_file {place}"),
+        )
     for key in sorted(table):
-        raw.problems.append(f"{key!a} in {path.name}: {settings.unknown(key, str)}")
+        raw.problems.append(f"{key!a} in {_shown(path.name)}: {settings.unknown(key, str)}")
 
 
 def _load_toml(path: Path) -> dict[str, object]:
@@ -201,3 +205,7 @@ def _load_toml(path: Path) -> dict[str, object]:
         raise ValueError(
             f"cannot be read: {reason}. Name a file that this user can read."
         ) from None
+
+
+def _shown(name: str) -> str:
+    return ascii(name)[1:-1]

@@ -10,12 +10,9 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from tests.providers.fake_oidc import FakeOIDC
-from tests.providers.fixtures import fake_github, fake_oidc, oidc_provider
 from tests.providers.sign_in import registration_for
 from tornado_auth.models import LoginAttempt
 from tornado_auth.oauth_mixins import OpenIDConnectProvider
-
-__all__ = ["fake_github", "fake_oidc", "oidc_provider"]
 
 
 @pytest.fixture

@@ -202,6 +202,7 @@ async def test_a_token_of_another_type_is_refused(github, fake_github, attempt, 
     fake_github.answers[TOKEN] = json_answer({"access_token": "x", "token_type": kind})
     with pytest.raises(UpstreamError):
         await sign_in(github, fake_github, attempt)
+    assert fake_github.requests_to(USER) == []
 
 
 # S091

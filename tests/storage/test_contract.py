@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.mongod import fresh_database
+from tests.storage import leaks_sockets
 from tornado_auth.storage import Backend
 from tornado_auth.storage.contract import StorageContract
 from tornado_auth.storage.memory import MemoryBackend
@@ -45,8 +46,7 @@ class TestMongoReplicaSet(StorageContract):
         return lambda: MongoDBBackend(mongo_url, timeout=TIMEOUT)
 
 
-# AsyncMongoClient never closes the socket of a connect that is cancelled when the client is closed.
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+@leaks_sockets
 class TestMongoPyMongoAsync(StorageContract):
     purges_itself = True
 

@@ -1,144 +1,24 @@
-"""What is particular to MongoDB: indexes, options, lost answers, and a server that goes away."""
+"""What is particular to MongoDB: indexes, options, and a server that goes away."""
 
 import asyncio
 import dataclasses
-import gc
 import logging
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import pymongo
 import pytest
 from bson import Int64
 from tornado.testing import bind_unused_port
 
-from tests.mongod import Mongod, fresh_database, wait_until
-from tornado_auth.errors import AlreadyExists, SettingsError, Stale, StorageUnavailable
-from tornado_auth.storage.contract import Thing, thing
+from tests.mongod import Mongod, wait_until
+from tests.storage import TIMEOUT, Driver, each_driver
+from tornado_auth.errors import SettingsError, StorageUnavailable
+from tornado_auth.storage.contract_records import Thing, thing
 from tornado_auth.storage.mongodb import MOTOR_WORKERS, MongoDBBackend, default_options
-
-TIMEOUT = 1.0
-
-Driver = Literal["motor", "pymongo"]
-each_driver = pytest.mark.parametrize("driver", ["motor", "pymongo"])
-
-# AsyncMongoClient never closes the socket of a connect that is cancelled when the client is closed.
-may_leak_a_socket = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
-
-async def collect_leaked_sockets() -> None:
-    await asyncio.sleep(0.05)
-    gc.collect()
-
-
-@pytest.fixture(scope="module")
-def mongod() -> Iterator[Mongod]:
-    """A standalone server of this module's own, to be killed and stopped."""
-    mongod = Mongod()
-    try:
-        mongod.start()
-        yield mongod
-    finally:
-        mongod.remove()
-
-
-@pytest.fixture
-def url(mongod: Mongod) -> Iterator[str]:
-    with fresh_database(mongod.url) as url:
-        yield url
-
-
-@pytest.fixture
-async def backend(url: str, driver: Driver) -> AsyncIterator[MongoDBBackend]:
-    backend = MongoDBBackend(url, timeout=TIMEOUT, driver=driver)
-    await backend.open([Thing])
-    yield backend
-    await backend.close()
-
-
-@pytest.fixture
-def driver() -> Driver:
-    return "motor"
-
-
-class Proxy:
-    """A TCP proxy that can lose the answer to a command, after the server has carried it out."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._lose = b""
-        self._connections: set[asyncio.Task[None]] = set()
-        self.lost = 0
-
-    def lose_the_answer_to(self, command: str) -> None:
-        self._lose = b"\x02" + command.encode() + b"\0"
-
-    def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections.add(asyncio.ensure_future(self._forward(reader, writer)))
-
-    async def disconnect(self) -> None:
-        for connection in self._connections:
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-        await asyncio.sleep(0)  # an aborted transport closes its socket one step later
-
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        losing = asyncio.Event()
-        try:
-            to_server = await asyncio.open_connection("127.0.0.1", self._port)
-            try:
-                requests = asyncio.ensure_future(self._requests(reader, to_server[1], losing))
-                await self._answers(to_server[0], writer, losing)
-                requests.cancel()
-            finally:
-                to_server[1].transport.abort()
-        finally:
-            writer.transport.abort()
-
-    async def _requests(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, losing: asyncio.Event
-    ) -> None:
-        while data := await reader.read(65536):
-            if self._lose and self._lose in data:
-                self._lose = b""
-                losing.set()
-            writer.write(data)
-        writer.write_eof()
-
-    async def _answers(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, losing: asyncio.Event
-    ) -> None:
-        while data := await reader.read(65536):
-            if losing.is_set():
-                self.lost += 1
-                return
-            writer.write(data)
-
-
-@pytest.fixture
-async def proxy(mongod: Mongod) -> AsyncIterator[tuple[Proxy, int]]:
-    proxy = Proxy(mongod.port)
-    listener, port = bind_unused_port()
-    server = await asyncio.start_server(proxy.connect, sock=listener)
-    yield proxy, port
-    server.close()
-    await proxy.disconnect()
-
-
-@pytest.fixture
-async def shaky(
-    proxy: tuple[Proxy, int], url: str, mongod: Mongod, driver: Driver
-) -> AsyncIterator[MongoDBBackend]:
-    """A backend that speaks to the server through the proxy."""
-    through = url.replace(str(mongod.port), str(proxy[1]))
-    backend = MongoDBBackend(through, timeout=5, driver=driver)
-    await backend.open([Thing])
-    yield backend
-    await backend.close()
-
 
 # indexes
 
@@ -324,7 +204,6 @@ async def test_close_does_not_wait_long_for_a_server_that_hangs(
 
 
 @each_driver
-@may_leak_a_socket
 async def test_a_server_that_is_not_there_is_unavailable_at_open(driver: Driver) -> None:
     listener, port = bind_unused_port()
     listener.close()
@@ -334,7 +213,6 @@ async def test_a_server_that_is_not_there_is_unavailable_at_open(driver: Driver)
         await backend.open([Thing])
     assert time.monotonic() - started < 1.3
     await backend.close()
-    await collect_leaked_sockets()
 
 
 async def test_a_backend_that_is_not_open_is_unavailable(url: str) -> None:
@@ -355,85 +233,6 @@ def every_operation(backend: MongoDBBackend) -> list[Callable[[], Awaitable[obje
         lambda: things.delete("a"),
         lambda: things.delete_where(owner="o"),
     ]
-
-
-# lost answers
-
-
-@each_driver
-async def test_an_insert_whose_answer_was_lost_counts_as_done(
-    shaky: MongoDBBackend, proxy: tuple[Proxy, int]
-) -> None:
-    proxy[0].lose_the_answer_to("insert")
-    await shaky.collection(Thing).insert(thing())
-    assert proxy[0].lost == 1
-    assert await shaky.collection(Thing).find() == [thing()]
-
-
-async def test_an_insert_is_not_done_because_somebody_else_did_the_same(
-    backend: MongoDBBackend, mongod: Mongod
-) -> None:
-    await backend.collection(Thing).insert(thing())
-    break_the_connection_once(mongod, "insert")
-    with pytest.raises(AlreadyExists) as caught:
-        await backend.collection(Thing).insert(thing())
-    assert caught.value.field == "id"
-
-
-@each_driver
-async def test_a_replace_whose_answer_was_lost_counts_as_done(
-    shaky: MongoDBBackend, proxy: tuple[Proxy, int]
-) -> None:
-    things = shaky.collection(Thing)
-    await things.insert(thing())
-    proxy[0].lose_the_answer_to("update")
-    assert await things.replace(thing(count=1)) == thing(count=1, version=1)
-    assert proxy[0].lost == 1
-    assert await things.get("a") == thing(count=1, version=1)
-
-
-async def test_a_replace_is_in_doubt_when_its_answer_was_lost_and_the_record_moved_on(
-    backend: MongoDBBackend, mongod: Mongod
-) -> None:
-    things = backend.collection(Thing)
-    await things.insert(thing())
-    await things.replace(thing(count=1))
-    break_the_connection_once(mongod, "update")
-    with pytest.raises(StorageUnavailable, match="perhaps"):
-        await things.replace(thing(count=2))
-    with pytest.raises(Stale):
-        await things.replace(thing(count=2))
-
-
-async def test_a_delete_is_in_doubt_when_its_answer_was_lost(
-    shaky: MongoDBBackend, proxy: tuple[Proxy, int]
-) -> None:
-    things = shaky.collection(Thing)
-    await things.insert(thing())
-    proxy[0].lose_the_answer_to("delete")
-    with pytest.raises(StorageUnavailable, match="perhaps"):
-        await things.delete("a")
-    assert proxy[0].lost == 1
-    assert await things.delete("a") is False
-
-
-async def test_a_delete_that_never_arrived_is_done_again(
-    backend: MongoDBBackend, mongod: Mongod
-) -> None:
-    await backend.collection(Thing).insert(thing())
-    break_the_connection_once(mongod, "delete")
-    assert await backend.collection(Thing).delete("a") is True
-
-
-def break_the_connection_once(mongod: Mongod, command: str) -> None:
-    """Let the server drop the next such command unread, and the connection with it."""
-    with pymongo.MongoClient[dict[str, Any]](mongod.url) as client:
-        client.admin.command(
-            "configureFailPoint",
-            "failCommand",
-            mode={"times": 1},
-            data={"failCommands": [command], "closeConnection": True},
-        )
 
 
 # what is stored, and what is said
@@ -459,7 +258,6 @@ async def test_a_document_holds_its_id_once(backend: MongoDBBackend) -> None:
 
 # S149
 @each_driver
-@may_leak_a_socket
 @pytest.mark.parametrize("port", ["the server's", "closed"])
 async def test_no_message_holds_the_password(
     mongod: Mongod, driver: Driver, port: str, caplog: pytest.LogCaptureFixture
@@ -475,7 +273,6 @@ async def test_no_message_holds_the_password(
     await backend.close()
     for text in (*traceback.format_exception(caught.value), repr(backend), caplog.text):
         assert "s3cr3t" not in text
-    await collect_leaked_sockets()
 
 
 # S149

@@ -15,7 +15,7 @@ import pytest
 
 from tornado_auth.errors import SettingsError, StorageUnavailable
 from tornado_auth.storage import open_backend, sqlite
-from tornado_auth.storage.contract import Thing, thing
+from tornado_auth.storage.contract_records import Thing, thing
 from tornado_auth.storage.sqlite import SQLiteBackend
 
 TIMEOUT = 0.3
@@ -24,7 +24,7 @@ TIMEOUT = 0.3
 RACER = """
 import asyncio, json, sys
 from tornado_auth.errors import AlreadyExists
-from tornado_auth.storage.contract import Thing, thing
+from tornado_auth.storage.contract_records import Thing, thing
 from tornado_auth.storage.sqlite import SQLiteBackend
 
 async def main(url, me):
@@ -52,7 +52,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 WRITER = """
 import asyncio, sys
-from tornado_auth.storage.contract import Thing, thing
+from tornado_auth.storage.contract_records import Thing, thing
 from tornado_auth.storage.sqlite import SQLiteBackend
 
 async def main(url):
@@ -174,6 +174,30 @@ async def test_many_writes_behind_a_lock_all_end_in_time(
     lock.execute("COMMIT")
     await asyncio.sleep(TIMEOUT)  # the one that was under way may still land
     assert len(await things.find()) <= 1  # those that waited in the queue never do
+
+
+# S140
+async def test_a_full_disk_is_unavailable_for_writes_and_recovers(backend: SQLiteBackend) -> None:
+    things = backend.collection(Thing)
+    await things.insert(thing())
+    await backend._file.write(lambda writer: writer.execute("PRAGMA max_page_count = 1").close())
+    with pytest.raises(StorageUnavailable, match="full"):
+        await things.insert(thing("large", place="x" * 100_000))
+    assert await things.find() == [thing()]
+    await backend._file.write(lambda writer: writer.execute("PRAGMA max_page_count = 1000").close())
+    await things.insert(thing("large", place="x" * 100_000))
+
+
+async def test_an_error_is_not_hidden_if_the_transaction_is_over_already(
+    backend: SQLiteBackend,
+) -> None:
+    def end_and_fail(writer: sqlite3.Connection) -> None:
+        writer.execute("ROLLBACK")
+        raise sqlite3.OperationalError("the disk is gone")
+
+    with pytest.raises(StorageUnavailable, match="the disk is gone"):
+        await backend._file.write(end_and_fail)
+    await backend.collection(Thing).insert(thing())
 
 
 async def test_a_reader_does_not_wait_for_a_writer(

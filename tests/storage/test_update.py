@@ -6,7 +6,7 @@ import pytest
 
 from tornado_auth.errors import Stale
 from tornado_auth.storage import UPDATE_ATTEMPTS, update
-from tornado_auth.storage.contract import Thing, thing
+from tornado_auth.storage.contract_records import Thing, thing
 from tornado_auth.storage.memory import MemoryBackend, MemoryCollection
 
 

@@ -49,8 +49,8 @@ def with_server(config: Path | None, action: Callable[[AuthServer], Awaitable[T]
 
     async def run() -> T:
         server = AuthServer(settings)
-        await server.start()
         try:
+            await server.start()
             return await action(server)
         finally:
             await server.stop()

@@ -29,14 +29,20 @@ def keys() -> None:
 def generate(directory: Path, algorithm: str) -> None:
     """Write a new key pair and a new secret; files that are there are never overwritten."""
     paths = {name: directory / name for name in ("private.pem", "public.pem", "secret")}
-    if existing := [str(path) for path in paths.values() if path.exists()]:
+    if existing := [str(path) for path in paths.values() if os.path.lexists(path)]:
         fail(f"{', '.join(existing)}: already there. Move it away to make new keys.")
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     private_pem = generate_private_pem(algorithm)
-    public_pem = KeySet.from_pem(private_pem, algorithm=algorithm).public_pem()
-    _write(paths["private.pem"], private_pem)
-    _write(paths["public.pem"], public_pem)
-    _write(paths["secret"], secrets.token_urlsafe(48) + "\n")
+    texts = {
+        "private.pem": private_pem,
+        "public.pem": KeySet.from_pem(private_pem, algorithm=algorithm).public_pem(),
+        "secret": secrets.token_urlsafe(48) + "\n",
+    }
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, text in texts.items():
+            _write(paths[name], text)
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}. Choose another --directory.")
     click.echo(
         f"Wrote {', '.join(str(path) for path in paths.values())}.\n"
         "Set PRIVATE_KEY_FILE, PUBLIC_KEY_FILE and TORNADO_AUTH_SECRET_FILE to them"

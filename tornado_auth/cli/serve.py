@@ -4,6 +4,7 @@ import asyncio
 import logging
 import resource
 import signal
+import socket
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tornado_auth.errors import StorageError
 from tornado_auth.logs import configure_logging
 from tornado_auth.server import AuthServer
 from tornado_auth.settings import Settings
+from tornado_auth.web import InFlight
 
 logger = logging.getLogger(__name__)
 
@@ -36,43 +38,55 @@ def serve(config: Path | None, dev: bool) -> None:
     _raise_open_files_limit()
     with settings_problems():
         server = AuthServer(settings)
-    try:
-        asyncio.run(_run(server, settings))
-    except StorageError as error:
-        fail(f"DATABASE_URL: the store does not answer: {error}")
-    except OSError as error:
-        fail(f"TORNADO_AUTH_LISTEN, TORNADO_AUTH_OPS_LISTEN: cannot listen: {error}")
+        try:
+            asyncio.run(_run(server, settings))
+        except StorageError as error:
+            fail(f"DATABASE_URL: the store does not answer: {error}")
 
 
 async def _run(server: AuthServer, settings: Settings) -> None:
     app = make_app(server)
-    main = make_http_server(app, settings)
-    main.add_sockets(bind(settings.listen))
-    listening = [main]
-    if settings.ops_listen != "off":
-        ops = HTTPServer(make_ops_app(server))
-        ops.add_sockets(bind(settings.ops_listen))
-        listening.append(ops)
-    await server.start()
-    logger.info("listening", extra={"address": settings.listen, "issuer": settings.issuer})
-    await _signalled()
-    logger.info("stopping")
+    main, ops = make_http_server(app, settings), HTTPServer(make_ops_app(server))
+    # Bound before anything else, so that a mistake shows at once; callers wait for `start`.
+    sockets = _bind("TORNADO_AUTH_LISTEN", settings.listen)
+    ops_sockets = _bind("TORNADO_AUTH_OPS_LISTEN", settings.ops_listen)
+    try:
+        await server.start()
+        signalled = _signalled()
+        main.add_sockets(sockets)
+        ops.add_sockets(ops_sockets)
+        logger.info("listening", extra={"address": settings.listen, "issuer": settings.issuer})
+        await signalled.wait()
+        logger.info("stopping")
+        await _finish([main, ops], app.settings["in_flight"])
+    finally:
+        await server.stop()
+
+
+async def _finish(listening: list[HTTPServer], in_flight: InFlight) -> None:
+    """Take no more connections, answer what is under way, and close."""
     for http_server in listening:
         http_server.stop()
     with suppress(TimeoutError):
         async with asyncio.timeout(STOP_WITHIN):
-            await app.settings["in_flight"].wait_idle()
+            await in_flight.wait_idle()
     for http_server in listening:
         await http_server.close_all_connections()
-    await server.stop()
 
 
-async def _signalled() -> None:
+def _bind(variable: str, address: str) -> list[socket.socket]:
+    try:
+        return [] if address == "off" else bind(address)
+    except (OSError, ValueError) as error:
+        fail(f"{variable}: cannot listen on {address}: {error}")
+
+
+def _signalled() -> asyncio.Event:
     signalled = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signalled.set)
-    await signalled.wait()
+    return signalled
 
 
 def _raise_open_files_limit() -> None:

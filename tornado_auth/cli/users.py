@@ -65,8 +65,7 @@ def password(config: Path | None, username: str, password_stdin: bool) -> None:
     async def action(server: AuthServer) -> None:
         user = await _find(server, username)
         await server.local_accounts.set_password(user.id, new_password)
-        for session in await server.sessions.of_user(user.id):
-            await server.sessions.end(session.id)
+        await server.sessions.end_all(user.id)
 
     try:
         with_server(config, action)
@@ -94,7 +93,7 @@ def list_users(config: Path | None) -> None:
 @click.argument("username")
 @click.pass_obj
 def disable(config: Path | None, username: str) -> None:
-    """Refuse a user from now on: every check, within a second."""
+    """Refuse a user from now on: every check, within a second. All sessions of theirs end."""
     _set_disabled(config, username, disabled=True)
     click.echo(f"{username} is disabled.")
 
@@ -112,6 +111,8 @@ def _set_disabled(config: Path | None, username: str, *, disabled: bool) -> None
     async def action(server: AuthServer) -> None:
         user = await _find(server, username)
         await server.accounts.set_disabled(user.id, disabled=disabled)
+        # When letting in, too: a sign-in that was under way then may have left one behind.
+        await server.sessions.end_all(user.id)
 
     with_server(config, action)
 
@@ -126,4 +127,6 @@ async def _find(server: AuthServer, username: str) -> User:
 def _line(user: User) -> str:
     since = datetime.fromtimestamp(user.created_at, UTC).date().isoformat()
     state = "disabled" if user.disabled_at else "enabled"
-    return f"{user.id}  {user.username}  {user.email or '-'}  {since}  {state}"
+    line = f"{user.id}  {user.username}  {user.email or '-'}  {since}  {state}"
+    # An address comes from outside, and a terminal obeys what is not printable.
+    return "".join(c if c.isprintable() else "?" for c in line)

@@ -4,6 +4,7 @@ Owns what a person sees and the forms on it. Thin: every decision is made by the
 Needs no script in the browser.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,6 +15,7 @@ from tornado_auth.errors import (
     FreshLoginRequired,
     InvalidUsername,
     LoginError,
+    NextNotAllowed,
     TooManyAttempts,
     UsernameError,
     WrongPassword,
@@ -80,18 +82,22 @@ class LoginPageHandler(PageHandler):
 
     async def get(self) -> None:
         """Show the page, or send on who is signed in already and has somewhere to go."""
-        next_url = self.safe_next(self.requested_next())
+        next_url = self.requested_next()
         who = await self.who()
         if who and next_url and self.parameter("prompt") != "login":
             return await self.redirect_with_token(who.session, next_url)
         return self.show(next_url, signed_in_as=who.user.username if who else "")
 
-    def requested_next(self) -> str:
+    def requested_next(self) -> NextURL | None:
         """Return `next`, or the page at which a trusted proxy stopped the browser."""
         if value := self.parameter("next"):
-            return value
+            return self.safe_next(value)
         original = self.request.headers.get("X-Original-URI", "")
-        return original if self.from_trusted_proxy else ""
+        if self.from_trusted_proxy and original.startswith("/"):
+            # Whoever typed such an address still gets to sign in.
+            with suppress(NextNotAllowed):
+                return self.safe_next(original)
+        return None
 
     def show(
         self,
@@ -298,6 +304,10 @@ class UsernameHandler(AccountPageHandler):
 class LinkHandler(AccountPageHandler):
     """POST /auth/account/link/<provider>: add another way to sign in."""
 
+    async def get(self, name: str = "") -> None:
+        """Show the account page, where the forms are."""
+        await super().get()
+
     async def post(self, name: str) -> None:
         """Show where to go on; a link and not a redirect, because the page's policy ends at us."""
         who = await self.require_login()
@@ -314,6 +324,8 @@ class LinkHandler(AccountPageHandler):
 class LogoutHandler(PageHandler):
     """GET and POST /auth/logout: end the session of this browser or caller."""
 
+    takes_jwt_parameter = True
+
     def get(self) -> None:
         """Ask first: following a link must not sign anybody out."""
         next_url = self.safe_next(self.parameter("next"))
@@ -326,11 +338,13 @@ class LogoutHandler(PageHandler):
         credential = self.credential()
         if who := await self.who():
             await self.server.logins.sign_out(who)
+        if credential and credential.explicit:
+            # The browser's own session is another matter: nobody proved that it wants to end it.
+            self.finish({"success": who is not None})
+            return
         self.clear_own_cookie(self.session_cookie)
         self.clear_own_cookie(self.settings["xsrf_cookie_name"])
-        if credential and credential.explicit:
-            self.finish({"success": who is not None})
-        elif next_url:
+        if next_url:
             self.redirect(next_url.url, status=303)
         else:
             self.render("logged_out.html")

@@ -21,81 +21,19 @@ Never imported by the service.
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import ClassVar, TypeVar
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from tornado_auth.errors import AlreadyExists, Stale
-from tornado_auth.models import Record
 from tornado_auth.storage import Backend, Collection, update
+from tornado_auth.storage.contract_records import HARD_TEXTS, NewerThing, Thing, race, thing
 from tornado_auth.storage.guard import GuardedCollection
 
-T = TypeVar("T")
+Things = Collection[Thing]
+Both = tuple[Things, Things]  # the same things through two backends
 
 NOW = 4_000_000_000  # far ahead, so that no database removes by its own clock what a test needs
-HARD_TEXTS = (
-    "",
-    " ",
-    "' OR 1=1 --",
-    '{"$gt": ""}',
-    "$where",
-    "a.b",
-    "%_*\\/",
-    "line\nbreak\r\ttab",
-    "ünï ﬁ İ ß",
-    "e\u0301",  # not the same as é
-    "漢字 العربية",
-    "👩\u200d🔬",
-    "x" * 5000,
-)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Thing(Record):
-    """A record with one field of every kind."""
-
-    KIND: ClassVar[str] = "contract_things"
-    UNIQUE: ClassVar[tuple[str, ...]] = ("name", "badge")
-    INDEX: ClassVar[tuple[str, ...]] = ("owner", "colour")
-
-    name: str
-    badge: str
-    owner: str = ""
-    colour: str = ""
-    place: str = ""
-    count: int = 0
-    flag: bool = False
-    tags: tuple[str, ...] = ()
-    maybe_text: str | None = None
-    maybe_count: int | None = None
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class NewerThing(Thing):
-    """The same record in a later version of a program: one more field, one more index."""
-
-    INDEX: ClassVar[tuple[str, ...]] = (*Thing.INDEX, "place")
-
-    added: str = "by default"
-
-
-Things = Collection[Thing]
-
-
-def thing(id: str = "a", **changes: str | int | bool | tuple[str, ...] | None) -> Thing:
-    """Make a `Thing` that shares no unique value with one of another id."""
-    record = Thing(id=id, name=f"name of {id}", badge=f"badge of {id}")
-    return dataclasses.replace(record, **changes)  # type: ignore[arg-type]
-
-
-async def race(racers: Iterable[Awaitable[T]], *, losing: type[Exception]) -> list[T]:
-    """Run all at once and return what the winners got; any error but `losing` is raised."""
-    outcomes = await asyncio.gather(*racers, return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException) and not isinstance(outcome, losing):
-            raise outcome
-    return [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
 
 
 class StorageContract:
@@ -135,7 +73,7 @@ class StorageContract:
         return GuardedCollection(backend.collection(Thing), Thing, lambda: NOW)
 
     @pytest.fixture
-    def both(self, things: Things, another: Backend) -> tuple[Things, Things]:
+    def both(self, things: Things, another: Backend) -> Both:
         """The same things through two backends."""
         return things, GuardedCollection(another.collection(Thing), Thing, lambda: NOW)
 
@@ -266,17 +204,13 @@ class StorageContract:
         await things.insert(thing("c", name="wanted"))
         assert [found.id for found in await things.find(name="wanted")] == ["c"]
 
-    async def test_twenty_racing_claims_of_one_value_have_one_winner(
-        self, both: tuple[Things, Things]
-    ) -> None:
+    async def test_twenty_racing_claims_of_one_value_have_one_winner(self, both: Both) -> None:
         """From two processes, with records that differ in all but the claimed value."""
         claims = [both[number % 2].insert(thing(str(number), name="it")) for number in range(20)]
         assert len(await race(claims, losing=AlreadyExists)) == 1
         assert len(await both[0].find()) == 1
 
-    async def test_twenty_racing_inserts_of_one_record_have_one_winner(
-        self, both: tuple[Things, Things]
-    ) -> None:
+    async def test_twenty_racing_inserts_of_one_record_have_one_winner(self, both: Both) -> None:
         """Even if all of them write the very same values."""
         inserts = [both[number % 2].insert(thing()) for number in range(20)]
         assert len(await race(inserts, losing=AlreadyExists)) == 1
@@ -321,9 +255,7 @@ class StorageContract:
         assert await things.get("b") == thing("b")
         assert (await things.replace(thing("b", count=1))).count == 1
 
-    async def test_of_racing_replaces_one_wins_each_version(
-        self, both: tuple[Things, Things]
-    ) -> None:
+    async def test_of_racing_replaces_one_wins_each_version(self, both: Both) -> None:
         """The stored record is the winner's, whole."""
         await both[0].insert(thing())
         for version in range(3):
@@ -336,9 +268,7 @@ class StorageContract:
             assert await both[1].get("a") == winners[0]
             assert winners[0].version == version + 1
 
-    async def test_update_loses_nothing_under_twenty_racers(
-        self, both: tuple[Things, Things]
-    ) -> None:
+    async def test_update_loses_nothing_under_twenty_racers(self, both: Both) -> None:
         """The retry loop above the backends is enough for a counter."""
 
         def plus_one(record: Thing) -> Thing:
@@ -359,7 +289,7 @@ class StorageContract:
         assert await things.delete("a") is False
         assert [found.id for found in await things.find()] == ["b"]
 
-    async def test_of_fifty_racing_deletes_one_is_true(self, both: tuple[Things, Things]) -> None:
+    async def test_of_fifty_racing_deletes_one_is_true(self, both: Both) -> None:
         """A code that is redeemed once rests on this."""
         await both[0].insert(thing())
         outcomes = await asyncio.gather(*(both[number % 2].delete("a") for number in range(50)))
@@ -404,9 +334,7 @@ class StorageContract:
 
     # the backend
 
-    async def test_what_one_backend_writes_the_other_reads(
-        self, both: tuple[Things, Things]
-    ) -> None:
+    async def test_what_one_backend_writes_the_other_reads(self, both: Both) -> None:
         """At once: no read is older than the last write that returned."""
         for number in range(10):
             writer, reader = both if number % 2 else both[::-1]

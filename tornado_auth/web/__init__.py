@@ -4,6 +4,7 @@ from tornado_auth.web.api import APIHandler
 from tornado_auth.web.base import BaseHandler, InFlight, log_request
 from tornado_auth.web.errors import BadRequest, describe, status_of
 from tornado_auth.web.page import PAGES, NotFoundHandler, PageHandler, login_url
+from tornado_auth.web.static import StaticHandler
 
 __all__ = [
     "PAGES",
@@ -13,6 +14,7 @@ __all__ = [
     "InFlight",
     "NotFoundHandler",
     "PageHandler",
+    "StaticHandler",
     "describe",
     "log_request",
     "login_url",

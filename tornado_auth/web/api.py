@@ -17,6 +17,11 @@ class APIHandler(BaseHandler):
         self.finish(json.dumps(answer))
 
     def prepare(self) -> None:
+        """Refuse what no endpoint takes."""
+        self.allow_listed_origin()
+        super().prepare()
+
+    def allow_listed_origin(self) -> None:
         """Add what a listed origin's script needs to read the answer; never with credentials."""
         origin = self.request.headers.get("Origin", "")
         self.set_header("Vary", "Origin")
@@ -24,7 +29,6 @@ class APIHandler(BaseHandler):
             self.set_header("Access-Control-Allow-Origin", origin)
             self.set_header("Access-Control-Allow-Headers", "Authorization, auth-token")
             self.set_header("Access-Control-Allow-Methods", ", ".join(self.methods()))
-        super().prepare()
 
     def check_xsrf_cookie(self) -> None:
         """Ask for the XSRF token only where a cookie is at work."""
@@ -33,7 +37,7 @@ class APIHandler(BaseHandler):
 
     def options(self) -> None:
         """Answer a preflight (Fetch §3.2)."""
-        self.set_header("Allow", ", ".join([*self.methods(), "OPTIONS"]))
+        self.set_header("Allow", ", ".join(self.methods()))
         self.set_status(204)
         self.finish()
 
@@ -42,4 +46,5 @@ class APIHandler(BaseHandler):
         error = kwargs.get("exc_info", (None, None, None))[1]
         status, reason, message = describe(status_code, error)
         self.start_error(status, error)
+        self.allow_listed_origin()
         self.write_json({"error": reason, "error_description": message})

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakSet
 
 from tornado.web import HTTPError, RequestHandler
@@ -22,6 +22,7 @@ from tornado_auth.logins import Visitor
 from tornado_auth.models import Who
 from tornado_auth.server import AuthServer
 from tornado_auth.web.errors import BadRequest
+from tornado_auth.web.headers import set_safe_headers
 
 logger = logging.getLogger(__name__)
 access_logger = logging.getLogger("tornado_auth.access")
@@ -65,7 +66,10 @@ class InFlight:
 class BaseHandler(RequestHandler):
     """A handler of the service."""
 
+    SUPPORTED_METHODS: tuple[str, ...] = ("GET", "HEAD", "POST", "OPTIONS")
+
     server: AuthServer
+    takes_jwt_parameter: ClassVar[bool] = True
 
     def initialize(self, server: AuthServer) -> None:
         """Take the server from the route."""
@@ -79,16 +83,8 @@ class BaseHandler(RequestHandler):
     # -- answers --------------------------------------------------------------------------------
 
     def set_default_headers(self) -> None:
-        """Set what every answer carries; a handler may loosen only what it must."""
-        self.clear_header("Server")
-        self.set_header("Cache-Control", "no-store")
-        self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("X-Frame-Options", "DENY")
-        self.set_header("Referrer-Policy", "no-referrer")
-        self.set_header("Cross-Origin-Opener-Policy", "same-origin")
-        self.set_header("Content-Security-Policy", content_security_policy())
-        if self.application.settings["https"]:
-            self.set_header("Strict-Transport-Security", "max-age=31536000")
+        """Set what every answer carries."""
+        set_safe_headers(self)
 
     def compute_etag(self) -> None:
         """Make none: no answer is ever cached."""
@@ -111,11 +107,25 @@ class BaseHandler(RequestHandler):
 
     def methods(self) -> list[str]:
         """Return the methods that this handler answers."""
-        return [m for m in ("GET", "HEAD", "POST") if m.lower() in vars(type(self))]
+        return [method for method in self.SUPPORTED_METHODS if self._answers(method)]
+
+    def _answers(self, method: str) -> bool:
+        name = "get" if method == "HEAD" else method.lower()
+        return getattr(type(self), name) is not getattr(RequestHandler, name)
+
+    async def head(self, *path: str) -> None:
+        """Answer like GET; the connection leaves the body away (RFC 9110 §9.3.2)."""
+        outcome = self.get(*path)
+        if outcome is not None:
+            await outcome
 
     # -- the request ----------------------------------------------------------------------------
 
     def prepare(self) -> None:
+        """Refuse what no endpoint takes; for a POST, `check_xsrf_cookie` did it already."""
+        self.check_form()
+
+    def check_form(self) -> None:
         """Refuse bodies that no endpoint takes, before anything else is looked at."""
         headers = self.request.headers
         if headers.get("Content-Encoding"):
@@ -181,7 +191,8 @@ class BaseHandler(RequestHandler):
         """Return the token of the request.
 
         In this order: `Authorization: Bearer`, the `auth-token` header, the `jwt` parameter, the
-        session cookie. The parameter can be switched off.
+        session cookie. The parameter can be switched off, and pages never look at it: anybody can
+        put a token of their own into a link or a form for somebody else's browser.
         """
         headers = self.request.headers
         scheme, _, bearer = headers.get("Authorization", "").partition(" ")
@@ -189,7 +200,8 @@ class BaseHandler(RequestHandler):
             return Credential(bearer.strip(), explicit=True)
         if token := headers.get("auth-token", ""):
             return Credential(token, explicit=True)
-        if self.server.settings.jwt_parameter and (token := self.parameter("jwt")):
+        takes_parameter = self.takes_jwt_parameter and self.server.settings.jwt_parameter
+        if takes_parameter and (token := self.parameter("jwt")):
             return Credential(token, explicit=True)
         if token := self.get_cookie(self.session_cookie, "") or "":
             return Credential(token, explicit=False)
@@ -198,9 +210,7 @@ class BaseHandler(RequestHandler):
     async def who(self) -> Who | None:
         """Return who the request is made by; raises StorageUnavailable if nobody can tell."""
         credential = self.credential()
-        who = await self.server.checks.who(credential.token) if credential else None
-        self.server.metrics.checks.labels("passed" if who else "refused").inc()
-        return who
+        return await self.server.checks.who(credential.token) if credential else None
 
     # -- cookies --------------------------------------------------------------------------------
 
@@ -241,6 +251,9 @@ class BaseHandler(RequestHandler):
 
         A request that carries its own token needs no such proof: no browser adds it by itself.
         """
+        if not self._answers("POST"):
+            raise HTTPError(405)
+        self.check_form()
         credential = self.credential()
         if credential is not None and credential.explicit:
             return
@@ -266,14 +279,6 @@ class BaseHandler(RequestHandler):
                 status=403,
                 reason="cross_site_request",
             )
-
-
-def content_security_policy(form_target: str = "") -> str:
-    """Return the policy of a page whose forms may end here and, if given, at one other origin."""
-    return (
-        "default-src 'none'; style-src 'self'; img-src 'self' https:; base-uri 'none'; "
-        f"frame-ancestors 'none'; form-action 'self' {form_target}".rstrip()
-    )
 
 
 def log_request(handler: RequestHandler) -> None:

@@ -4,20 +4,23 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from tornado.web import HTTPError
+from tornado.web import HTTPError, RequestHandler
 
 from tornado_auth.login_attempts import LIFETIME as ATTEMPT_LIFETIME
 from tornado_auth.models import Session
 from tornado_auth.next_urls import Handover, NextURL, resolve_next
-from tornado_auth.web.base import ATTEMPT_COOKIE, BaseHandler, content_security_policy
+from tornado_auth.web.base import ATTEMPT_COOKIE, BaseHandler
 from tornado_auth.web.errors import describe
+from tornado_auth.web.headers import content_security_policy
 
 MAX_ATTEMPTS = 5
 PAGES = Path(__file__).parent.parent / "pages"
 
 
 class PageHandler(BaseHandler):
-    """A handler that shows HTML."""
+    """A handler that shows HTML, for a person who is signed in by the cookie."""
+
+    takes_jwt_parameter = False
 
     def allow_form_to(self, next_url: NextURL | None) -> None:
         """Let the form on this page end at another origin: browsers check the whole redirect."""
@@ -90,6 +93,11 @@ class PageHandler(BaseHandler):
 
 class NotFoundHandler(PageHandler):
     """Every other address."""
+
+    SUPPORTED_METHODS = RequestHandler.SUPPORTED_METHODS
+
+    def check_xsrf_cookie(self) -> None:
+        """Need no proof: nothing is changed here."""
 
     def prepare(self) -> None:
         """Answer 404 whatever the method."""
