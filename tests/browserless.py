@@ -194,7 +194,8 @@ class Browser:
             is_safe = parts.scheme == "https" or not cookie.secure
             if host == parts.hostname and is_below and is_safe and not is_over:
                 found.append((len(cookie_path), f"{name}={cookie.value}"))
-        return "; ".join(text for _, text in sorted(found, reverse=True))
+        # The longest path first, then the oldest (RFC 6265 §5.4).
+        return "; ".join(text for _, text in sorted(found, key=lambda cookie: -cookie[0]))
 
     def _set_cookie(self, url: str, line: str) -> None:
         host, scheme = urlsplit(url).hostname or "", urlsplit(url).scheme

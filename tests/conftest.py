@@ -7,6 +7,7 @@ mongo_storage  an open Storage on a fresh database of a one-node replica set
 mongo_url, replica_set_url, mongod_url  addresses of a real MongoDB: see tests/mongod.py
 make_service, service  a whole service over real HTTP: see tests/service.py
 oidc_provider, fake_github, fake_oidc  login providers: see tests/providers/fixtures.py
+never_block  on for every test: a call of ours that blocks the loop is an error
 
 Coroutine tests need no marker, and fixtures may be coroutines or asynchronous generators.
 """
@@ -22,6 +23,7 @@ import pytest
 from tornado.platform.asyncio import AsyncIOLoop
 
 from tests.mongod import mongo_url, mongod_url, replica_set_url
+from tests.never_block import never_block
 from tests.providers.fixtures import fake_github, fake_oidc, oidc_provider
 from tests.service import make_service, service
 from tornado_auth.storage import Storage, open_backend
@@ -32,6 +34,7 @@ __all__ = [
     "make_service",
     "mongo_url",
     "mongod_url",
+    "never_block",
     "oidc_provider",
     "replica_set_url",
     "service",

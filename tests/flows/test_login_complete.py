@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
-from tests.flows.conftest import MakePerson
+from tests.flows.fixtures import MakePerson
 from tests.flows.journeys import CALLBACK, Person, corp_at, github_at, google_at
 from tests.modules import MakeModule
 from tests.providers.fakes import FakeGitHub
@@ -104,7 +104,7 @@ async def test_the_way_in_is_told_and_leads_back_to_the_page_that_was_wanted(ann
 async def test_the_sign_in_page_leads_through_a_provider(ann: Person) -> None:
     await ann.browser.get(f"{ann.service.url}/auth/login?next=/auth/account%3Fb")
     assert "Continue with <bdi>The Corporation</bdi>" in ann.browser.text
-    await ann.browser.get("/auth/login/corp?next=/auth/account%3Fb")
+    await ann.follow("provider-corp")
     await ann.approve("1001")
     assert ann.browser.url.endswith("/auth/account?b")
     assert ann.sees_account()

@@ -5,7 +5,7 @@ fake_github     a server like GitHub, for one test
 fake_oidc       an OpenID provider that can be made to lie, for one test
 
 Without node and npm the tests that need `oidc_provider` are skipped; where CI=true or
-TORNADO_AUTH_REQUIRE_ALL=1 they fail.
+REQUIRE_ALL_TESTS=1 they fail.
 """
 
 import ctypes
@@ -70,7 +70,7 @@ def _require(program: str) -> str:
     if path:
         return path
     sentence = f"There is no {program}: install Node.js 18 or newer."
-    if os.environ.get("CI") == "true" or os.environ.get("TORNADO_AUTH_REQUIRE_ALL") == "1":
+    if os.environ.get("CI") == "true" or os.environ.get("REQUIRE_ALL_TESTS") == "1":
         pytest.fail(sentence)
     pytest.skip(sentence)
 

@@ -22,6 +22,7 @@ from tornado_auth.errors import (
 )
 from tornado_auth.models import AssertedIdentity, Identity, Session, Who
 from tornado_auth.next_urls import NextURL
+from tornado_auth.pages.user_agents import describe_user_agent
 from tornado_auth.throttle import address_key
 from tornado_auth.usernames import username_key
 from tornado_auth.web import PageHandler, login_url, status_of
@@ -227,6 +228,8 @@ class AccountPageHandler(PageHandler):
         """Render the page of a user, with what just happened."""
         identities = await self.server.accounts.identities_of(who.user.id)
         sessions = await self.server.sessions.of_user(who.user.id)
+        sessions.sort(key=lambda session: session.id != who.session.id)
+        self.user = who.user
         self.render(
             "account.html",
             profile=profile(who.user, who.session.identity_id),
@@ -326,8 +329,9 @@ class LogoutHandler(PageHandler):
 
     takes_jwt_parameter = True
 
-    def get(self) -> None:
+    async def get(self) -> None:
         """Ask first: following a link must not sign anybody out."""
+        await self.who()
         next_url = self.safe_next(self.parameter("next"))
         self.allow_form_to(next_url)
         self.render("logout.html", action="/auth/logout", next=next_url.url if next_url else "")
@@ -342,6 +346,7 @@ class LogoutHandler(PageHandler):
             # The browser's own session is another matter: nobody proved that it wants to end it.
             self.finish({"success": who is not None})
             return
+        self.user = None
         self.clear_own_cookie(self.session_cookie)
         self.clear_own_cookie(self.settings["xsrf_cookie_name"])
         if next_url:
@@ -364,7 +369,7 @@ def _text(seconds: int) -> str:
 def _session_row(session: Session, who: Who) -> SessionRow:
     return SessionRow(
         id=session.id,
-        label=f"{session.user_agent or 'Unknown browser'} ({session.remote_ip or 'no address'})",
+        label=f"{describe_user_agent(session.user_agent)} ({session.remote_ip or 'no address'})",
         started=_text(session.created_at),
         last_seen=_text(session.last_seen_at),
         current=session.id == who.session.id,

@@ -1,26 +1,32 @@
 """What the pages share: templates, where a browser goes next, the start of a login."""
 
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from tornado.web import HTTPError, RequestHandler
 
 from tornado_auth.login_attempts import LIFETIME as ATTEMPT_LIFETIME
-from tornado_auth.models import Session
+from tornado_auth.models import Session, User, Who
 from tornado_auth.next_urls import Handover, NextURL, resolve_next
 from tornado_auth.web.base import ATTEMPT_COOKIE, BaseHandler
 from tornado_auth.web.errors import describe
 from tornado_auth.web.headers import content_security_policy
 
 MAX_ATTEMPTS = 5
-PAGES = Path(__file__).parent.parent / "pages"
 
 
 class PageHandler(BaseHandler):
     """A handler that shows HTML, for a person who is signed in by the cookie."""
 
     takes_jwt_parameter = False
+    user: User | None = None
+    retry_url = ""
+
+    async def who(self) -> Who | None:
+        """Return who the request is made by, and let the page's header name them."""
+        who = await super().who()
+        self.user = who.user if who else None
+        return who
 
     def allow_form_to(self, next_url: NextURL | None) -> None:
         """Let the form on this page end at another origin: browsers check the whole redirect."""
@@ -74,21 +80,23 @@ class PageHandler(BaseHandler):
             return next_url.with_parameter("code", code)
         return next_url.url
 
-    def get_template_path(self) -> str:
-        """Return where the templates are."""
-        return str(PAGES / "templates")
-
     def get_template_namespace(self) -> dict[str, Any]:
         """Add what every template uses."""
         namespace: dict[str, Any] = super().get_template_namespace()
-        return namespace | {"app_name": "tornado_auth", "static_path": static_path, "user": None}
+        return namespace | {
+            "app_name": "tornado_auth",
+            "static_path": static_path,
+            "user": self.user,
+        }
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Show an error page with its reason code."""
         error = kwargs.get("exc_info", (None, None, None))[1]
         status, reason, message = describe(status_code, error)
         self.start_error(status, error)
-        self.render("error.html", status=status, reason=reason, message=message, retry_url="")
+        self.render(
+            "error.html", status=status, reason=reason, message=message, retry_url=self.retry_url
+        )
 
 
 class NotFoundHandler(PageHandler):

@@ -1,35 +1,46 @@
-"""The files that the pages are made with.
+"""The files that the pages are made with, read once, before the loop serves anybody.
 
-Owns their headers and errors. Never serves anything that is not part of the package.
+Owns the templates and the style sheet in memory. Never serves anything that is not in the package.
 """
 
-from http import HTTPStatus
-from typing import Any
+from pathlib import Path
 
-from tornado.web import StaticFileHandler
+from tornado.template import Loader
+from tornado.web import HTTPError
 
-from tornado_auth.web.headers import set_safe_headers
+from tornado_auth.web.base import BaseHandler
+
+PAGES = Path(__file__).parent.parent / "pages"
+
+_TYPES = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 
 
-class StaticHandler(StaticFileHandler):
+class StaticHandler(BaseHandler):
     """GET /auth/static/<name>: a style sheet or picture."""
 
-    SUPPORTED_METHODS = ("GET", "HEAD")
-
-    def set_default_headers(self) -> None:
-        """Set what every answer carries."""
-        set_safe_headers(self)
-
-    def set_extra_headers(self, path: str) -> None:
-        """Let browsers and proxies keep the file for a while: it is the same for everybody."""
+    def get(self, name: str) -> None:
+        """Answer with the file; browsers and proxies may keep it for a while."""
+        files: dict[str, bytes] = self.settings["static_files"]
+        if name not in files:
+            raise HTTPError(404)
+        self.set_header("Content-Type", _TYPES[Path(name).suffix])
         self.set_header("Cache-Control", "public, max-age=300")
+        self.finish(files[name])
 
-    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-        """Log nothing: the access log has the request, without its query."""
+    def write_error(self, status_code: int, **kwargs: object) -> None:
+        """Answer an error with its status alone."""
+        self.start_error(status_code, None)
+        self.finish()
 
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer an error in two words."""
-        if status_code == 405:
-            self.set_header("Allow", ", ".join(self.SUPPORTED_METHODS))
-        self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish(HTTPStatus(status_code).phrase)
+
+def load_files() -> dict[str, bytes]:
+    """Read every static file."""
+    return {path.name: path.read_bytes() for path in (PAGES / "static").iterdir()}
+
+
+def load_templates() -> Loader:
+    """Read and compile every template."""
+    loader = Loader(str(PAGES / "templates"))
+    for path in (PAGES / "templates").iterdir():
+        loader.load(path.name)
+    return loader
