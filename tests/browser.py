@@ -86,7 +86,7 @@ class Window:
 OpenWindow = Callable[..., Awaitable[Window]]
 
 
-def _require_chromium() -> str:
+def require_chromium() -> str:
     path = shutil.which("chromium")
     if path:
         return path
@@ -102,7 +102,7 @@ def _die_with_parent() -> None:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[str]:
-    program = _require_chromium()
+    program = require_chromium()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         log, port = folder / "log", folder / "profile" / "DevToolsActivePort"

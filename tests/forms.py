@@ -7,13 +7,13 @@ import re
 from dataclasses import dataclass
 from http.cookies import Morsel, SimpleCookie
 
+from argon2 import PasswordHasher
 from tornado.httpclient import HTTPResponse
 
 from tests.service import Service
-from tornado_auth.models import Password
+from tornado_auth.passwords import LocalAccounts
 
 PASSWORD = "correct horse battery staple"
-_hashes: list[str] = []  # of PASSWORD, made once: it takes a while
 _TOKEN = re.compile(r'name="_xsrf" value="([^"]+)"')
 
 
@@ -58,14 +58,19 @@ async def account_page(service: Service, session_token: str) -> Page:
 
 async def add_local_user(service: Service, username: str = "lena") -> str:
     """Create somebody with the password PASSWORD and return the id."""
-    server = service.server
-    user = await server.accounts.create(username)
-    if _hashes:
-        record = Password(id=user.id, hash=_hashes[0], changed_at=server.now())
-        await server.storage.passwords.insert(record)
-    else:
-        await server.local_accounts.set_password(user.id, PASSWORD)
-        stored = await server.storage.passwords.get(user.id)
-        assert stored is not None
-        _hashes.append(stored.hash)
+    await make_passwords_cheap(service)
+    user = await service.server.accounts.create(username)
+    await service.server.local_accounts.set_password(user.id, PASSWORD)
     return user.id
+
+
+async def make_passwords_cheap(service: Service) -> None:
+    """Let argon2 take next to no time, where it is not what the test is about."""
+    server = service.server
+    await server.local_accounts.close()
+    server.local_accounts = LocalAccounts(
+        server.storage.users,
+        server.storage.passwords,
+        now=server.now,
+        hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1),
+    )

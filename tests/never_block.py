@@ -21,7 +21,8 @@ def never_block() -> Iterator[None]:
             function.can_block_in("tornado_auth/settings.py", {"load_settings"})
             function.can_block_in("tornado_auth/server.py", {"__init__"})
             function.can_block_in("tornado_auth/app.py", {"make_app", "bind"})
-            function.can_block_in("storage/mongodb.py", {"_connect"})
+            function.can_block_in("storage/mongodb.py", {"_connect", "open"})
+            function.can_block_in("storage/sqlite.py", {"_path_of"})
             # What it is for: synchronous code, whoever's thread that runs on.
             function.can_block_in("resource_server/verifiers.py", {"verify_sync"})
         yield

@@ -150,4 +150,4 @@ async def test_peers_on_a_unix_socket_are_believed_where_the_settings_say_so(
     server.stop()
     await server.close_all_connections()
     (record,) = [each for each in caplog.records if each.name == "tornado_auth.access"]
-    assert record.remote_ip == address
+    assert vars(record)["remote_ip"] == address

@@ -2,7 +2,7 @@
 
 from tests.flows.fixtures import (
     database_url,
-    journeys_mongo_url,
+    journeys_mongo,
     make_module,
     make_person,
     said,
@@ -14,7 +14,7 @@ __all__ = [
     "client",
     "cluster",
     "database_url",
-    "journeys_mongo_url",
+    "journeys_mongo",
     "make_module",
     "make_person",
     "said",

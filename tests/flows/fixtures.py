@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pymongo
 import pytest
+from pymongo.database import Database
 
 from tests.flows.journeys import Person, Site
 from tests.modules import MakeModule, writing_modules
@@ -20,15 +21,21 @@ from tests.mongod import fresh_database
 from tests.service import Service
 from tornado_auth.logs import QUIET_LOGGERS
 
+# For what never gets as far as the store.
+no_matter_which_store = pytest.mark.parametrize("database_url", ["memory://"], ids=["memory"])
+
 MakePerson = Callable[..., Person]
 Said = Callable[[], str]
 
 
 @pytest.fixture(scope="session")
-def journeys_mongo_url(replica_set_url: str) -> Iterator[str]:
+def journeys_mongo(replica_set_url: str) -> Iterator[tuple[str, Database[dict[str, object]]]]:
     """One database for all journeys: to make its indexes anew takes longer than to empty it."""
-    with fresh_database(replica_set_url) as url:
-        yield url
+    with (
+        fresh_database(replica_set_url) as url,
+        pymongo.MongoClient[dict[str, object]](url) as client,
+    ):
+        yield url, client.get_default_database()
 
 
 @pytest.fixture(params=["sqlite", "mongodb"])
@@ -36,12 +43,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/journey.db"
         return
-    url = request.getfixturevalue("journeys_mongo_url")
+    url, database = request.getfixturevalue("journeys_mongo")
     yield url
-    with pymongo.MongoClient[dict[str, object]](url) as client:
-        database = client.get_default_database()
-        for name in database.list_collection_names():
-            database[name].delete_many({})
+    for name in database.list_collection_names():
+        database[name].delete_many({})
 
 
 @pytest.fixture

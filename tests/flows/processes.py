@@ -99,7 +99,7 @@ class Process:
         return self.popen.pid
 
     def wait_live(self) -> None:
-        wait_until(self._is_live, f"the service does not answer: {self.log.read_text()}")
+        wait_until(self._is_live, f"the service does not answer, see {self.log}")
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -128,11 +128,18 @@ class Process:
         lines = [line for line in text.splitlines() if line.startswith(wanted)]
         return float(lines[0].rpartition(" ")[2]) if lines else 0.0
 
+    def is_ready(self) -> bool:
+        """Tell whether it says that it can do its work."""
+        return self._says("/health/ready")
+
     def _is_live(self) -> bool:
         if self.popen.poll() is not None:
             raise RuntimeError(f"it ended with {self.popen.returncode}:\n{self.log.read_text()}")
+        return self._says("/health/live")
+
+    def _says(self, path: str) -> bool:
         try:
-            with urlopen(f"{self.ops_url}/health/live", timeout=2) as response:
+            with urlopen(self.ops_url + path, timeout=2) as response:
                 return bool(response.status == 200)
         except OSError:
             return False

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.conftest import FakeClock
-from tests.flows.fixtures import MakePerson
+from tests.flows.fixtures import MakePerson, no_matter_which_store
 from tests.flows.journeys import CALLBACK, QUICK_KEY, Person, corp_at, github_at, google_at
 from tests.providers.fake_oidc import FakeOIDC
 from tests.providers.fakes import FakeGitHub, GitHubUser
@@ -99,6 +99,7 @@ async def test_a_linked_provider_enters_the_same_account(
 
 
 # S095
+@no_matter_which_store
 async def test_the_page_in_between_says_what_will_happen(ann: Person) -> None:
     await ask_to_link(ann)
     assert ann.browser.status == 200
@@ -109,6 +110,7 @@ async def test_the_page_in_between_says_what_will_happen(ann: Person) -> None:
 
 # S095
 @pytest.mark.parametrize("way", ["no XSRF token", "a wrong one", "another site", "a link"])
+@no_matter_which_store
 async def test_another_site_cannot_link_in_the_name_of_its_visitor(
     ann: Person, fake_github: FakeGitHub, way: str
 ) -> None:

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.flows.fixtures import MakePerson, Said
+from tests.flows.fixtures import MakePerson, Said, no_matter_which_store
 from tests.flows.journeys import (
     CALLBACK,
     QUICK_KEY,
@@ -107,6 +107,7 @@ async def test_who_cancels_at_a_provider_of_others_is_told_so(
 
 
 # S098
+@no_matter_which_store
 async def test_what_a_callback_reports_is_not_shown(
     ann: Person, fake_github: FakeGitHub, said: Said
 ) -> None:
@@ -121,6 +122,7 @@ async def test_what_a_callback_reports_is_not_shown(
 
 
 # S098
+@no_matter_which_store
 async def test_a_code_that_is_no_code_is_not_sent(
     ann: Person, fake_github: FakeGitHub, said: Said
 ) -> None:
@@ -135,6 +137,7 @@ async def test_a_code_that_is_no_code_is_not_sent(
 
 
 # S098 D25
+@no_matter_which_store
 async def test_an_issuer_that_is_down_is_an_error_page_before_anybody_leaves(
     make_service: ServiceFactory,
     database_url: str,
@@ -158,6 +161,7 @@ async def test_an_issuer_that_is_down_is_an_error_page_before_anybody_leaves(
 
 
 # S098
+@no_matter_which_store
 async def test_a_slow_provider_holds_nobody_else_up(
     ann: Person, make_person: MakePerson, fake_github: FakeGitHub
 ) -> None:

@@ -3,7 +3,7 @@
 import jwt
 import pytest
 
-from tests.flows.fixtures import MakePerson, Said
+from tests.flows.fixtures import MakePerson, Said, no_matter_which_store
 from tests.flows.journeys import QUICK_KEY, Person, nobody_came_in
 from tests.service import Service, ServiceFactory
 
@@ -51,6 +51,7 @@ WRONG = [
 ]
 
 
+@no_matter_which_store
 async def test_a_wrong_password_is_told_without_saying_what_was_wrong(
     ann: Person, said: Said
 ) -> None:
@@ -69,6 +70,7 @@ async def test_a_wrong_password_is_told_without_saying_what_was_wrong(
 
 
 # D27
+@no_matter_which_store
 async def test_who_guesses_too_often_has_to_wait(ann: Person) -> None:
     for _ in range(10):
         ann.service.server.throttle.fail("login-account", "ann")
@@ -118,6 +120,7 @@ async def test_one_session_of_several_is_ended_from_the_account_page(
 
 
 # S119
+@no_matter_which_store
 async def test_a_form_without_our_proof_signs_nobody_in(ann: Person) -> None:
     """Login CSRF by form: a foreign page would sign its visitor in as somebody of its choice."""
     fields = {"username": "ann", "password": PASSWORD}
@@ -133,6 +136,7 @@ async def test_a_form_without_our_proof_signs_nobody_in(ann: Person) -> None:
     assert await ann.service.server.storage.sessions.find() == []
 
 
+@no_matter_which_store
 async def test_a_password_in_an_address_is_refused(ann: Person) -> None:
     await ann.browser.get(f"{ann.service.url}/auth/login")
     xsrf = ann.browser.forms[0].fields["_xsrf"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.flows.fixtures import MakePerson
+from tests.flows.fixtures import MakePerson, no_matter_which_store
 from tests.flows.journeys import (
     QUICK_KEY,
     Person,
@@ -132,6 +132,7 @@ async def test_a_list_of_addresses_holds_for_an_issuer_too(
         ("nowhere", False),
     ],
 )
+@no_matter_which_store
 async def test_only_active_members_of_a_github_organisation_come_in(
     make_service: ServiceFactory,
     database_url: str,

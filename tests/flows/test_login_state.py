@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.conftest import FakeClock
-from tests.flows.fixtures import MakePerson
+from tests.flows.fixtures import MakePerson, no_matter_which_store
 from tests.flows.journeys import (
     CALLBACK,
     QUICK_KEY,
@@ -61,6 +61,7 @@ async def test_a_callback_that_another_browser_began_signs_nobody_in(
 
 
 # S090
+@no_matter_which_store
 async def test_the_cookie_of_an_attempt_does_not_leave_its_browser_for_a_script_or_another_site(
     ann: Person,
 ) -> None:
@@ -134,6 +135,7 @@ async def test_an_attempt_that_took_too_long_is_over(
 
 
 # S090
+@no_matter_which_store
 async def test_a_callback_out_of_the_blue_is_an_error_page(ann: Person) -> None:
     await ann.begin("github")
     repeated = "?state=x&state=y&code=x"
@@ -218,6 +220,7 @@ async def begin(person: Person, fake_oidc: FakeOIDC, name: str) -> dict[str, str
     ("name", "path"),
     [("google", f"{CALLBACK}/corp"), ("corp", CALLBACK), ("corp", f"{CALLBACK}/x")],
 )
+@no_matter_which_store
 async def test_an_answer_at_another_providers_callback_sends_no_code_anywhere(
     two_issuers: Service,
     fake_oidc: FakeOIDC,
@@ -244,6 +247,7 @@ async def test_an_answer_at_another_providers_callback_sends_no_code_anywhere(
     ],
     ids=["foreign", "almost", "empty", "missing"],
 )
+@no_matter_which_store
 async def test_an_answer_without_the_right_iss_sends_no_code_anywhere(
     two_issuers: Service,
     fake_oidc: FakeOIDC,
@@ -265,6 +269,7 @@ async def test_an_answer_without_the_right_iss_sends_no_code_anywhere(
 
 
 # S091
+@no_matter_which_store
 async def test_each_provider_is_asked_with_state_challenge_and_nonce(
     two_issuers: Service, fake_oidc: FakeOIDC, make_person: MakePerson
 ) -> None:

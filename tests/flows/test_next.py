@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.flows.fixtures import MakePerson, Said
+from tests.flows.fixtures import MakePerson, Said, no_matter_which_store
 from tests.flows.journeys import (
     CALLBACK,
     QUICK_KEY,
@@ -168,6 +168,7 @@ OFF_LIST = (
 
 
 # S100 D4
+@no_matter_which_store
 async def test_off_the_list_the_sign_in_does_not_even_begin(
     start: Start, site: Site, make_person: MakePerson, fake_github: FakeGitHub
 ) -> None:
@@ -187,6 +188,7 @@ async def test_off_the_list_the_sign_in_does_not_even_begin(
 
 
 # S100 D4
+@no_matter_which_store
 async def test_a_form_cannot_be_told_another_target(
     start: Start, site: Site, make_person: MakePerson
 ) -> None:
@@ -207,6 +209,7 @@ async def test_a_form_cannot_be_told_another_target(
 
 
 # S100 D4
+@no_matter_which_store
 async def test_the_answer_of_check_never_leads_off_the_list(start: Start, site: Site) -> None:
     service = await start(f"{site.url}=query")
     answer = await service.json("/auth/check?next=https://evil.example/")
@@ -218,6 +221,7 @@ async def test_the_answer_of_check_never_leads_off_the_list(start: Start, site: 
 
 
 # S100
+@no_matter_which_store
 async def test_a_page_that_a_proxy_stopped_at_is_returned_to_on_our_host_only(
     start: Start, site: Site, make_person: MakePerson
 ) -> None:
@@ -236,6 +240,7 @@ async def test_a_page_that_a_proxy_stopped_at_is_returned_to_on_our_host_only(
 
 
 # S100 S129
+@no_matter_which_store
 async def test_a_stranger_cannot_name_the_page_that_was_stopped_at(
     start: Start, site: Site, make_person: MakePerson
 ) -> None:

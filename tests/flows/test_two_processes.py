@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.flows.processes import Client, Cluster, MakeCluster, Process
+from tests.flows.processes import Client, Cluster, MakeCluster
 from tornado_auth.server import clock
 from tornado_auth.storage import Storage, open_backend
-
-Pair = tuple[Process, Process]
 
 
 @pytest.fixture(params=["sqlite", "mongodb"])
@@ -87,9 +85,10 @@ async def test_twenty_parallel_claims_of_one_name_have_one_winner(
 
 
 async def test_a_process_that_is_killed_harms_nobody_at_the_other(
-    two: Cluster, client: Client
+    cluster: MakeCluster, client: Client, tmp_path: Path
 ) -> None:
-    a, b = two.processes
+    two = cluster(DATABASE_URL=f"sqlite:///{tmp_path}/store.db")
+    a, b = two.start(2)
     here, there = await client.sign_in(a.url, "ann"), await client.sign_in(b.url, "bob")
     answers: list[Any] = []
 

@@ -9,17 +9,15 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
-from argon2 import PasswordHasher
 from tornado.httpclient import HTTPResponse
 from tornado.iostream import StreamClosedError
 
-from tests.forms import Page, open_page
+from tests.forms import Page, make_passwords_cheap, open_page
 from tests.security.wire import talk
 from tests.service import Service, ServiceFactory
 from tornado_auth.logins import Visitor
 from tornado_auth.logs import QUIET_LOGGERS, configure_logging
 from tornado_auth.models import AssertedIdentity
-from tornado_auth.passwords import LocalAccounts
 
 REFUSALS = {200, 303, 400, 401, 403, 404, 409}
 OPERATORS = [
@@ -96,14 +94,7 @@ async def app(
         TORNADO_AUTH_STORAGE_TIMEOUT="10",
         TORNADO_AUTH_PUBLIC_PROFILES="true",
     )
-    await service.server.local_accounts.close()
-    storage = service.server.storage
-    service.server.local_accounts = LocalAccounts(
-        storage.users,
-        storage.passwords,
-        now=service.server.now,
-        hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1),
-    )
+    await make_passwords_cheap(service)
     # Here nobody is to be slowed down.
     service.server.throttle.check = lambda scope, key: None  # type: ignore[method-assign]
     return service
@@ -154,6 +145,8 @@ async def test_no_operator_finds_or_changes_anything(app: Service) -> None:
     page = await open_page(app, "/auth/account", tornado_auth=token)
     people = {user.id: user for user in await storage.users.find()}
     sessions = {session.id for session in await storage.sessions.find()}
+    known = await attack(app, page, ("GET", "/auth/resolve", "username"), "{q}=bob")
+    assert not outcome_is_harmless(("GET", "/auth/resolve", "username"), known)
     for where in PLACES:
         answers = await asyncio.gather(*(attack(app, page, where, text) for text in OPERATORS))
         for text, response in zip(OPERATORS, answers, strict=True):
@@ -200,8 +193,14 @@ async def test_no_text_becomes_a_part_of_a_page(make_service: ServiceFactory, te
     service = await make_service(
         dev=True, GITHUB_KEY="id", GITHUB_SECRET="s", TORNADO_AUTH_TRUSTED_PROXIES="127.0.0.0/8"
     )
-    evil = {"name": text, "email": f"{text}@example.org", "avatar_url": f"https://x/{text}"}
-    asserted = AssertedIdentity(provider="google", subject="1", username=text, **evil)
+    asserted = AssertedIdentity(
+        provider="google",
+        subject="1",
+        username=text,
+        name=text,
+        email=f"{text}@example.org",
+        avatar_url=f"https://x/{text}",
+    )
     session = await service.server.logins.sign_in(asserted, Visitor(user_agent=text))
     token = await service.server.sessions.token(session)
     page = await open_page(service, "/auth/account", tornado_auth=token)

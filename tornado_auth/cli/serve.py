@@ -60,6 +60,8 @@ async def _run(server: AuthServer, settings: Settings) -> None:
         logger.info("stopping")
         await _finish([main, ops], app.settings["in_flight"])
     finally:
+        for sock in [*sockets, *ops_sockets]:
+            sock.close()
         await server.stop()
 
 

@@ -256,7 +256,7 @@ class AccountPageHandler(PageHandler):
         return IdentityRow(
             provider=identity.provider,
             label=provider.label if provider else identity.provider.capitalize(),
-            subject=identity.username or identity.subject,
+            subject=identity.username or identity.email or identity.subject,
             last_login=_text(identity.last_login_at),
         )
 

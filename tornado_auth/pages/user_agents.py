@@ -1,7 +1,7 @@
 """What a browser calls itself, in words that its owner recognises.
 
-Owns a handful of rules for the User-Agent header (RFC 9110 §10.1.5). The header is a claim, and most
-browsers claim to be several others: never decide anything by it.
+Owns a handful of rules for the User-Agent header (RFC 9110 §10.1.5). The header is a claim, and
+most browsers claim to be several others: never decide anything by it.
 """
 
 import re

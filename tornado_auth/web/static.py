@@ -3,6 +3,7 @@
 Owns the templates and the style sheet in memory. Never serves anything that is not in the package.
 """
 
+from functools import cache
 from pathlib import Path
 
 from tornado.template import Loader
@@ -38,8 +39,9 @@ def load_files() -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (PAGES / "static").iterdir()}
 
 
+@cache
 def load_templates() -> Loader:
-    """Read and compile every template."""
+    """Read and compile every template, once a process."""
     loader = Loader(str(PAGES / "templates"))
     for path in (PAGES / "templates").iterdir():
         loader.load(path.name)
