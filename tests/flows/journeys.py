@@ -13,7 +13,6 @@ from urllib.parse import urlencode, urlsplit
 from tornado.httpclient import HTTPResponse
 
 from tests.browserless import Browser
-from tests.issuer import private_pem
 from tests.providers.fakes import Fake, FakeGitHub, FakeHandler
 from tests.providers.fixtures import OIDCProvider
 from tests.service import Service
@@ -22,7 +21,6 @@ CALLBACK = "/auth/oauth_callback"
 ATTEMPT_COOKIE = "tornado_auth_login_"
 
 # For journeys that no signature matters to: an RSA key takes 70 ms to load.
-QUICK_KEY = {"PRIVATE_KEY": private_pem("ES256"), "TORNADO_AUTH_SIGNING_ALGORITHM": "ES256"}
 
 
 class Site(Fake):

@@ -4,7 +4,7 @@ import pytest
 
 from tests.conftest import FakeClock
 from tests.flows.fixtures import MakePerson, no_matter_which_store
-from tests.flows.journeys import CALLBACK, QUICK_KEY, Person, corp_at, github_at, google_at
+from tests.flows.journeys import CALLBACK, Person, corp_at, github_at, google_at
 from tests.providers.fake_oidc import FakeOIDC
 from tests.providers.fakes import FakeGitHub, GitHubUser
 from tests.providers.fixtures import OIDCProvider
@@ -27,7 +27,7 @@ async def service(
         DATABASE_URL=database_url,
         now=clock,
         **corp_at(fake_oidc.url, fake_oidc.client_id, fake_oidc.client_secret),
-        **github_at(fake_github, **QUICK_KEY),
+        **github_at(fake_github),
     )
 
 
@@ -78,7 +78,7 @@ async def test_a_linked_provider_enters_the_same_account(
     fake_github: FakeGitHub,
     make_person: MakePerson,
 ) -> None:
-    settings = google_at(oidc_provider) | github_at(fake_github, **QUICK_KEY)
+    settings = google_at(oidc_provider) | github_at(fake_github)
     service = await make_service(DATABASE_URL=database_url, **settings)
     ann = make_person(service)
     await ann.sign_in("google", "1001")
@@ -224,7 +224,7 @@ async def test_whom_the_list_keeps_out_is_not_linked_either(
     fake_github: FakeGitHub,
     make_person: MakePerson,
 ) -> None:
-    settings = google_at(oidc_provider) | github_at(fake_github, **QUICK_KEY)
+    settings = google_at(oidc_provider) | github_at(fake_github)
     service = await make_service(
         DATABASE_URL=database_url, TORNADO_AUTH_ALLOWED_EMAILS="ann@example.org", **settings
     )

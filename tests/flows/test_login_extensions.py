@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.flows.fixtures import MakePerson, Said
-from tests.flows.journeys import QUICK_KEY, Person, github_at
+from tests.flows.journeys import Person, github_at
 from tests.modules import MakeModule, module
 from tests.providers.fakes import FakeGitHub
 from tests.service import ServiceFactory
@@ -34,7 +34,7 @@ def start(
     async def start(**sources: str) -> Person:
         names = [make_module(name, source) for name, source in sources.items()]
         extensions = {"INSTALLED_EXTENSIONS": ";".join(names)}
-        settings = github_at(fake_github, **QUICK_KEY, **extensions)
+        settings = github_at(fake_github, **extensions)
         return make_person(await make_service(DATABASE_URL=database_url, **settings))
 
     return start

@@ -8,7 +8,6 @@ import pytest
 from tests.flows.fixtures import MakePerson, Said, no_matter_which_store
 from tests.flows.journeys import (
     CALLBACK,
-    QUICK_KEY,
     Person,
     corp_at,
     github_at,
@@ -37,7 +36,7 @@ BAD_ANSWERS = {
 async def service(
     make_service: ServiceFactory, database_url: str, fake_github: FakeGitHub
 ) -> Service:
-    settings = github_at(fake_github, **QUICK_KEY, TORNADO_AUTH_UPSTREAM_TIMEOUT="0.3")
+    settings = github_at(fake_github, TORNADO_AUTH_UPSTREAM_TIMEOUT="0.3")
     return await make_service(DATABASE_URL=database_url, **settings)
 
 
@@ -96,9 +95,7 @@ async def test_who_cancels_at_a_provider_of_others_is_told_so(
     make_person: MakePerson,
     said: Said,
 ) -> None:
-    ann = make_person(
-        await make_service(DATABASE_URL=database_url, **google_at(oidc_provider, **QUICK_KEY))
-    )
+    ann = make_person(await make_service(DATABASE_URL=database_url, **google_at(oidc_provider)))
     await ann.begin("google")
     await ann.browser.get(f"{ann.browser.url}/abort")
     assert ann.sees_error(403, "access_denied")
@@ -145,7 +142,7 @@ async def test_an_issuer_that_is_down_is_an_error_page_before_anybody_leaves(
     make_person: MakePerson,
     said: Said,
 ) -> None:
-    corp = QUICK_KEY | corp_at(fake_oidc.url, fake_oidc.client_id, fake_oidc.client_secret)
+    corp = corp_at(fake_oidc.url, fake_oidc.client_id, fake_oidc.client_secret)
     service = await make_service(
         DATABASE_URL=database_url, TORNADO_AUTH_UPSTREAM_TIMEOUT="0.3", **corp
     )

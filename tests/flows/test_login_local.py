@@ -4,7 +4,7 @@ import jwt
 import pytest
 
 from tests.flows.fixtures import MakePerson, Said, no_matter_which_store
-from tests.flows.journeys import QUICK_KEY, Person, nobody_came_in
+from tests.flows.journeys import Person, nobody_came_in
 from tests.service import Service, ServiceFactory
 
 PASSWORD = "correct horse battery staple"
@@ -13,7 +13,7 @@ PASSWORD = "correct horse battery staple"
 @pytest.fixture
 async def service(make_service: ServiceFactory, database_url: str) -> Service:
     """A service with a local account, as `tornado-auth users add` makes it."""
-    service = await make_service(DATABASE_URL=database_url, **QUICK_KEY)
+    service = await make_service(DATABASE_URL=database_url)
     user = await service.server.accounts.create("ann", name="Ann", email="ann@example.org")
     await service.server.local_accounts.set_password(user.id, PASSWORD)
     return service
@@ -163,7 +163,7 @@ async def test_a_disabled_account_stays_out(ann: Person) -> None:
 async def test_a_developer_signs_in_as_anybody(
     make_service: ServiceFactory, database_url: str, make_person: MakePerson
 ) -> None:
-    service = await make_service(DATABASE_URL=database_url, dev=True, **QUICK_KEY)
+    service = await make_service(DATABASE_URL=database_url, dev=True)
     assert set((await service.json("/auth/check"))["providers"]) == {"local", "dev"}
     person = make_person(service)
     wanted = "/auth/account?dev"
@@ -184,9 +184,7 @@ async def test_a_developer_signs_in_as_anybody(
 async def test_without_the_flag_there_is_no_development_login(
     make_service: ServiceFactory, database_url: str, make_person: MakePerson
 ) -> None:
-    service = await make_service(
-        DATABASE_URL=database_url, TORNADO_AUTH_LOCAL_ACCOUNTS="false", **QUICK_KEY
-    )
+    service = await make_service(DATABASE_URL=database_url, TORNADO_AUTH_LOCAL_ACCOUNTS="false")
     assert await service.json("/auth/check") == {"authenticated": False, "providers": {}}
     person = make_person(service)
     await person.browser.get(f"{service.url}/auth/login")

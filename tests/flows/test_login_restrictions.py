@@ -4,7 +4,6 @@ import pytest
 
 from tests.flows.fixtures import MakePerson, no_matter_which_store
 from tests.flows.journeys import (
-    QUICK_KEY,
     Person,
     corp_at,
     github_at,
@@ -41,7 +40,7 @@ async def test_an_address_that_was_only_typed_in_makes_nobody_else_of_its_owner(
     fake_github: FakeGitHub,
     make_person: MakePerson,
 ) -> None:
-    service = await make_service(DATABASE_URL=database_url, **github_at(fake_github, **QUICK_KEY))
+    service = await make_service(DATABASE_URL=database_url, **github_at(fake_github))
     fake_github.users["victim"] = GitHubUser(
         login="victim", id=7, emails=[{"email": VICTIM, "primary": True, "verified": True}]
     )
@@ -71,7 +70,7 @@ async def test_an_unverified_address_opens_no_list(
     make_person: MakePerson,
     allowed: str,
 ) -> None:
-    settings = github_at(fake_github, **QUICK_KEY, TORNADO_AUTH_ALLOWED_EMAILS=allowed)
+    settings = github_at(fake_github, TORNADO_AUTH_ALLOWED_EMAILS=allowed)
     service = await make_service(DATABASE_URL=database_url, **settings)
     fake_github.users["mallory"] = mallory(email=VICTIM)
     person = make_person(service)
@@ -93,9 +92,7 @@ async def test_the_domain_list_of_google_goes_by_the_signed_domain(
 ) -> None:
     """Both have an address at example.org; only 1001's account belongs to the domain."""
     domains = {"TORNADO_AUTH_GOOGLE_HOSTED_DOMAINS": "example.org"}
-    service = await make_service(
-        DATABASE_URL=database_url, **google_at(oidc_provider, **QUICK_KEY, **domains)
-    )
+    service = await make_service(DATABASE_URL=database_url, **google_at(oidc_provider, **domains))
     person = make_person(service)
     await person.sign_in("google", login)
     if login == "1001":
@@ -113,7 +110,7 @@ async def test_a_list_of_addresses_holds_for_an_issuer_too(
 ) -> None:
     corp = corp_at(oidc_provider.post_issuer, oidc_provider.client_id, oidc_provider.client_secret)
     service = await make_service(
-        DATABASE_URL=database_url, TORNADO_AUTH_ALLOWED_EMAILS="@EXAMPLE.org", **corp, **QUICK_KEY
+        DATABASE_URL=database_url, TORNADO_AUTH_ALLOWED_EMAILS="@EXAMPLE.org", **corp
     )
     bob, ann = make_person(service), make_person(service)
     await bob.sign_in("corp", "1002")  # the address of 1002 is not verified
@@ -141,7 +138,7 @@ async def test_only_active_members_of_a_github_organisation_come_in(
     organizations: str,
     may_enter: bool,
 ) -> None:
-    settings = github_at(fake_github, **QUICK_KEY, TORNADO_AUTH_GITHUB_ORGANIZATIONS=organizations)
+    settings = github_at(fake_github, TORNADO_AUTH_GITHUB_ORGANIZATIONS=organizations)
     person = make_person(await make_service(DATABASE_URL=database_url, **settings))
     await person.sign_in("github", "octo")
     if may_enter:
@@ -157,7 +154,7 @@ async def test_who_was_taken_off_the_list_does_not_come_in_again(
     fake_github: FakeGitHub,
     make_person: MakePerson,
 ) -> None:
-    settings = github_at(fake_github, **QUICK_KEY, TORNADO_AUTH_ALLOWED_EMAILS="octo@example.org")
+    settings = github_at(fake_github, TORNADO_AUTH_ALLOWED_EMAILS="octo@example.org")
     service = await make_service(DATABASE_URL=database_url, **settings)
     person = make_person(service)
     await person.sign_in("github", "octo")

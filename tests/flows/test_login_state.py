@@ -10,7 +10,6 @@ from tests.conftest import FakeClock
 from tests.flows.fixtures import MakePerson, no_matter_which_store
 from tests.flows.journeys import (
     CALLBACK,
-    QUICK_KEY,
     Person,
     corp_at,
     github_at,
@@ -30,9 +29,7 @@ async def service(
     make_service: ServiceFactory, database_url: str, clock: FakeClock, fake_github: FakeGitHub
 ) -> Service:
     """A service with its own time, and GitHub."""
-    return await make_service(
-        DATABASE_URL=database_url, now=clock, **github_at(fake_github, **QUICK_KEY)
-    )
+    return await make_service(DATABASE_URL=database_url, now=clock, **github_at(fake_github))
 
 
 @pytest.fixture
@@ -77,9 +74,7 @@ async def test_the_cookie_of_an_attempt_does_not_leave_its_browser_for_a_script_
 async def test_on_https_the_cookies_are_bound_to_the_host(
     make_service: ServiceFactory, fake_github: FakeGitHub
 ) -> None:
-    service = await make_service(
-        EXTERNAL_ADDRESS="auth.example", **github_at(fake_github, **QUICK_KEY)
-    )
+    service = await make_service(EXTERNAL_ADDRESS="auth.example", **github_at(fake_github))
     response = await service.fetch("/auth/login/github")
     (line,) = response.headers.get_list("Set-Cookie")
     assert line.startswith("__Host-tornado_auth_login_")
@@ -158,7 +153,7 @@ async def test_several_tabs_can_sign_in_at_the_same_time(
     order: tuple[int, ...],
 ) -> None:
     corp = corp_at(oidc_provider.post_issuer, oidc_provider.client_id, oidc_provider.client_secret)
-    settings = {**google_at(oidc_provider), **corp, **github_at(fake_github, **QUICK_KEY)}
+    settings = {**google_at(oidc_provider), **corp, **github_at(fake_github)}
     ann = make_person(await make_service(DATABASE_URL=database_url, **settings))
     tabs = [("google", "1001"), ("corp", "1001"), ("github", "octo")]
     callbacks = [
@@ -195,7 +190,6 @@ async def two_issuers(
     return await make_service(
         DATABASE_URL=database_url,
         now=clock,
-        **QUICK_KEY,
         GOOGLE_KEY=fake_oidc.client_id,
         GOOGLE_SECRET=fake_oidc.client_secret,
         TORNADO_AUTH_GOOGLE_ISSUER=fake_oidc.url,

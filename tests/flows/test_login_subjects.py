@@ -7,7 +7,6 @@ import pytest
 
 from tests.flows.fixtures import MakePerson
 from tests.flows.journeys import (
-    QUICK_KEY,
     Person,
     corp_at,
     github_at,
@@ -22,7 +21,7 @@ from tests.service import Service, ServiceFactory
 async def service(
     make_service: ServiceFactory, database_url: str, fake_github: FakeGitHub
 ) -> Service:
-    return await make_service(DATABASE_URL=database_url, **github_at(fake_github, **QUICK_KEY))
+    return await make_service(DATABASE_URL=database_url, **github_at(fake_github))
 
 
 @pytest.fixture
@@ -102,7 +101,7 @@ async def test_two_providers_with_one_address_are_two_accounts(
     make_person: MakePerson,
 ) -> None:
     corp = corp_at(oidc_provider.post_issuer, oidc_provider.client_id, oidc_provider.client_secret)
-    settings = {**google_at(oidc_provider), **corp, **github_at(fake_github, **QUICK_KEY)}
+    settings = {**google_at(oidc_provider), **corp, **github_at(fake_github)}
     service = await make_service(DATABASE_URL=database_url, **settings)
     fake_github.users["octo"].emails = [
         {"email": "ann@example.org", "primary": True, "verified": True}

@@ -10,7 +10,6 @@ import pytest
 from tests.flows.fixtures import MakePerson, Said, no_matter_which_store
 from tests.flows.journeys import (
     CALLBACK,
-    QUICK_KEY,
     Site,
     github_at,
     google_at,
@@ -30,7 +29,7 @@ def start(make_service: ServiceFactory, database_url: str, fake_github: FakeGitH
         return await make_service(
             DATABASE_URL=database_url,
             TORNADO_AUTH_ALLOWED_NEXT=allowed_next,
-            **github_at(fake_github, **{**QUICK_KEY, **environ}),
+            **github_at(fake_github, **environ),
         )
 
     return start

@@ -46,6 +46,7 @@ async def ann(
     service = await make_service(
         DATABASE_URL=database_url,
         ALLOWED_SERVICES="files:signed_files;wiki:signed_files",
+        TORNADO_AUTH_SIGNING_ALGORITHM="RS256",
         **google_at(oidc_provider),
     )
     ann = make_person(service)

@@ -85,6 +85,7 @@ async def test_who_signs_out_at_one_process_is_refused_by_the_other(
 
 
 # D12 S125
+@pytest.mark.parametrize("two", ["mongodb"], indirect=True)
 async def test_who_is_disabled_by_the_operator_is_refused_by_both(
     two: Cluster, client: Client
 ) -> None:

@@ -126,6 +126,7 @@ def test_an_address_in_a_rightly_signed_header_is_not_asked(verify, claims, issu
         KEYS.kid + " ",
         KEYS.kid + "\x00",
     ],
+    ids=range(13),
 )
 def test_a_kid_is_only_ever_compared(verify, claims, kid, issuer):
     asked = list(issuer.requests)

@@ -76,6 +76,7 @@ def text(value):
         b"null",
         b"",
     ],
+    ids=range(12),
 )
 def test_a_header_that_readers_could_read_differently_is_refused(verify, claims, header):
     assert verify(forge(header, claims, private_pem())) is None
