@@ -266,6 +266,19 @@ class TestReading:
         world.checks.refuse("session-ann")
         assert await world.who(token) is None
 
+    async def test_who_comes_later_does_not_join_a_reading_that_began_a_second_ago(
+        self, world: World, clock: FakeClock
+    ) -> None:
+        token = await world.sign_in()
+        world.users.answering.clear()
+        early = await started(world.who(token))  # has read the session already
+        await world.sessions.delete("session-ann")  # elsewhere: nobody tells this process
+        clock.advance(1)
+        assert await world.who(token) is None
+        world.users.answering.set()
+        assert await early is not None  # it asked before the end
+        assert await world.who(token) is None
+
     # D13
     async def test_a_reading_under_way_does_not_bring_an_ended_session_back(
         self, world: World, clock: FakeClock

@@ -72,6 +72,15 @@ async def test_a_new_secret_seals_and_an_old_one_still_opens(
         await old.take(sealed, attempt.state)
 
 
+async def test_an_attempt_of_another_version_is_started_again(
+    attempts: LoginAttempts, clock: FakeClock
+) -> None:
+    plain = b'{"state": "s", "a_field_of_tomorrow": 1}'
+    sealed = attempts._fernet.encrypt_at_time(plain, clock()).decode()
+    with pytest.raises(LoginStateInvalid):
+        await attempts.take(sealed, "s")
+
+
 async def test_nothing_is_stored_before_a_callback(
     attempts: LoginAttempts, storage: Storage
 ) -> None:

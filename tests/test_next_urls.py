@@ -64,6 +64,8 @@ def test_a_path_or_a_listed_origin_is_let_through(value: str, url: str, handover
         " https://app.example.com/",
         "/a\r\nSet-Cookie: x=y",
         "/a\tb",
+        '/a"b',
+        "/a<b>",
         "/a\x00b",
         "https://\u0430pp.example.com/",
         "app.example.com",

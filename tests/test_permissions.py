@@ -282,32 +282,6 @@ async def test_the_cache_is_bounded(
     assert not permissions._tasks
 
 
-async def test_a_forgotten_user_is_asked_for_again(make_module: MakeModule, load: Load) -> None:
-    make_module("provider", COUNTING)
-    permissions = load(("wiki", "provider"), ("blog", "provider"))
-    asked = [("wiki", "u1"), ("blog", "u1"), ("wiki", "u2")]
-    for _ in range(2):
-        for service, user_id in asked:
-            await permissions.ask(service, user_id)
-        permissions.forget("u1")
-    assert module("provider").calls == [*asked, ("wiki", "u1"), ("blog", "u1")]
-
-
-async def test_an_answer_on_its_way_is_not_kept_when_its_user_is_forgotten(
-    make_module: MakeModule, load: Load
-) -> None:
-    permissions = load(("wiki", make_module("held", HELD)))
-    before = asyncio.ensure_future(permissions.ask("wiki", "u1"))
-    await asyncio.sleep(0.01)
-    permissions.forget("u1")
-    after = asyncio.ensure_future(permissions.ask("wiki", "u1"))
-    await asyncio.sleep(0.01)
-    module("held").may_answer.set()
-    assert await before == {"number": 0}
-    assert await after == {"number": 1}
-    assert await permissions.ask("wiki", "u1") == {"number": 1}
-
-
 async def test_closing_denies_whoever_still_waits(
     make_module: MakeModule, load: Load, metrics: Metrics
 ) -> None:

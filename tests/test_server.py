@@ -14,6 +14,7 @@ from tests.service import SECRET, ServiceFactory
 from tests.unreliable import Unreliable
 from tornado_auth import server as server_module
 from tornado_auth.errors import SettingsError, StorageUnavailable
+from tornado_auth.models import Session
 from tornado_auth.server import AuthServer, clock
 from tornado_auth.settings import load_settings
 
@@ -174,3 +175,50 @@ class TestStop:
             "tornado_auth_storage_errors_total"
         )
         assert errors == 1
+
+
+async def test_a_part_that_cannot_close_spares_none_of_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = make_server()
+    await server.start()
+    closed: list[str] = []
+
+    async def fail() -> None:
+        raise OSError("no way")
+
+    async def close() -> None:
+        closed.append("storage")
+
+    monkeypatch.setattr(server.extensions, "close", fail)
+    monkeypatch.setattr(server.storage, "close", close)
+    with pytest.raises(OSError, match="no way"):
+        await server.stop()
+    assert closed == ["storage"]
+
+
+async def test_what_could_not_be_written_down_is_tried_again(
+    make_service: ServiceFactory, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = await make_service(now=clock)
+    server = service.server
+    tokens = [await service.sign_in(name) for name in ("ann", "bob")]
+    clock.advance(301)
+    for token in tokens:
+        assert await server.checks.who(token) is not None
+    update = server.sessions._sessions.replace
+    calls = 0
+
+    async def fail_once(record: Session) -> Session:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise StorageUnavailable("away")
+        return await update(record)
+
+    monkeypatch.setattr(server.sessions._sessions, "replace", fail_once)
+    await server._tidy()
+    assert calls == 1
+    await server._tidy()
+    seen = [session.last_seen_at for session in await server.storage.sessions.find()]
+    assert seen == [clock(), clock()]

@@ -11,6 +11,7 @@ from tornado.httpclient import HTTPResponse
 from tests.forms import open_page
 from tests.service import Service, ServiceFactory
 from tornado_auth.app import ROUTES
+from tornado_auth.errors import Stale
 
 GET = ["GET", "HEAD"]
 API, PAGE = [*GET, "OPTIONS"], GET
@@ -233,6 +234,17 @@ class TestErrors:
         assert b'id="error-reason">internal_server_error' in response.body
         records = [record for record in caplog.records if record.message == "request_failed"]
         assert [record.levelno for record in records] == [logging.ERROR] * 2
+
+    async def test_a_record_that_never_stands_still_is_a_503_and_logged(
+        self, app: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def lose(token: str) -> None:
+            raise Stale("it kept changing")
+
+        monkeypatch.setattr(app.server.checks, "who", lose)
+        assert (await app.fetch("/auth/check", token="x")).code == 503
+        records = [record for record in caplog.records if record.levelno >= logging.WARNING]
+        assert [record.message for record in records] == ["storage_unavailable"]
 
     async def test_what_the_caller_did_wrong_is_no_error_of_ours(
         self, app: Service, caplog: pytest.LogCaptureFixture

@@ -12,7 +12,7 @@ the store.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tornado_auth.caches import BoundedCache
 from tornado_auth.digests import digest
@@ -43,6 +43,12 @@ class _Known:
     read_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    task: asyncio.Task[_Known]
+    began_at: int
+
+
 class Checks:
     """Answer for session tokens; `idle_limit` and `stale_limit` are in seconds."""
 
@@ -68,7 +74,7 @@ class Checks:
         self._now = now
         self._tokens: BoundedCache[str, _Verified] = BoundedCache(_TOKENS)
         self._known: BoundedCache[str, _Known] = BoundedCache(_SESSIONS)
-        self._reading: dict[str, asyncio.Task[Who | None]] = {}
+        self._reading: dict[str, _Reading] = {}
         self._failed_at: int | None = None
         self._seen: dict[str, int] = {}
 
@@ -107,6 +113,10 @@ class Checks:
         seen, self._seen = self._seen, {}
         return seen
 
+    def give_back_seen(self, seen: dict[str, int]) -> None:
+        """Put back on the list what could not be written down."""
+        self._seen = seen | self._seen
+
     def _verify(self, token: str) -> _Verified | None:
         key = digest(token)
         verified = self._tokens.get(key)
@@ -134,40 +144,46 @@ class Checks:
         try:
             if self._is_down(somebody_waits=usable and bool(self._reading)):
                 raise StorageUnavailable("The store did not answer a moment ago.")
-            return _Known(await self._read_once(session_id), self._now())
+            return await self._read_once(session_id)
         except StorageUnavailable:
             if known is None or not usable:
                 self._count("unavailable")
                 raise
             return known
 
-    async def _read_once(self, session_id: str) -> Who | None:
+    async def _read_once(self, session_id: str) -> _Known:
         """Read for all who ask at the same time."""
-        task = self._reading.get(session_id)
-        if task is None:
-            task = asyncio.ensure_future(self._read(session_id))
-            self._reading[session_id] = task
+        reading = self._reading.get(session_id)
+        # One that takes longer may have read what has changed since: a newcomer asks anew.
+        if reading is None or self._age(reading.began_at) >= FRESH_FOR:
+            reading = _Reading(asyncio.ensure_future(self._read(session_id)), self._now())
+            self._reading[session_id] = reading
         # A caller who goes away must not end the reading for the others.
-        return await asyncio.shield(task)
+        return await asyncio.shield(reading.task)
 
-    async def _read(self, session_id: str) -> Who | None:
-        asked_at = self._now()
+    async def _read(self, session_id: str) -> _Known:
+        known = _Known(None, self._now())
         task = asyncio.current_task()
         try:
             session = await self._sessions.get(session_id)
             user = await self._users.get(session.user_id) if session else None
-            who = Who(user=user, session=session) if session and user else None
+            if session and user:
+                known = replace(known, who=Who(user=user, session=session))
             self._failed_at = None
-            # `refuse` or `forget` took the task out: what it reads is out of date.
-            if self._reading.get(session_id) is task:
-                self._known.put(session_id, _Known(who, asked_at))
-            return who
+            # Taken out by `refuse` or `forget`, or overtaken: what it read is out of date.
+            if self._is_current(session_id, task):
+                self._known.put(session_id, known)
+            return known
         except StorageUnavailable:
             self._note_failure()
             raise
         finally:
-            if self._reading.get(session_id) is task:
+            if self._is_current(session_id, task):
                 del self._reading[session_id]
+
+    def _is_current(self, session_id: str, task: asyncio.Task[object] | None) -> bool:
+        reading = self._reading.get(session_id)
+        return reading is not None and reading.task is task
 
     def _is_down(self, *, somebody_waits: bool) -> bool:
         """Tell whether reading is in vain: it failed just now, or somebody is at it since."""
@@ -176,6 +192,7 @@ class Checks:
         return somebody_waits or self._age(self._failed_at) < FRESH_FOR
 
     def _note_failure(self) -> None:
+        self._metrics.storage_errors.inc()
         if self._failed_at != self._now():
             logger.warning("storage_unavailable", exc_info=True)
         self._failed_at = self._now()

@@ -24,7 +24,8 @@
     └── TooManyAttempts          carries the seconds to wait
 
 Each class has a `reason`: the machine-readable code that answers and log lines carry. The message
-is for people and never holds a secret. No class here knows HTTP: `web.py` maps them to a status.
+is for people and never holds a secret. No class here knows HTTP: `web/errors.py` maps each to a
+status.
 """
 
 

@@ -182,10 +182,12 @@ class LookupHandler(APIHandler):
 
     async def allowed(self) -> bool:
         """Tell whether the caller may ask; raises TooManyAttempts for one who asks too often."""
-        address = address_key(self.remote_ip)
-        self.server.throttle.check("lookup-address", address)
-        self.server.throttle.fail("lookup-address", address)
-        return self.server.settings.public_profiles or await self.who() is not None
+        who = await self.who()
+        scope = "lookup-user" if who else "lookup-address"
+        key = who.user.id if who else address_key(self.remote_ip)
+        self.server.throttle.check(scope, key)
+        self.server.throttle.fail(scope, key)
+        return who is not None or self.server.settings.public_profiles
 
     def refuse(self, answer: Mapping[str, object]) -> None:
         """Answer 401 with the shape that callers expect."""
@@ -257,16 +259,21 @@ class OAuthCallbackHandler(PageHandler):
     async def get(self) -> None:
         """Sign in, or link the identity, and send the browser on; errors are pages."""
         attempt = await self._take_attempt()
-        self.retry_url = login_url(attempt.provider, attempt.next)
+        # To try again must not sign in as, or make, another user than the one who links.
+        self.retry_url = (
+            "/auth/account" if attempt.link_user_id else login_url(attempt.provider, attempt.next)
+        )
         provider = self.server.login_providers.get(attempt.provider)
         if provider is None or provider.callback_path != self.request.path:
-            raise LoginStateInvalid("This answer came from another login provider.")
+            raise self._refused(
+                attempt.provider,
+                LoginStateInvalid("This answer came from another login provider."),
+            )
         parameters = {name: self.parameter(name) for name in self.request.query_arguments}
         try:
             asserted = await provider.fetch_identity(attempt, parameters)
         except LoginError as error:
-            self.server.logins.refused(attempt.provider, error)
-            raise
+            raise self._refused(attempt.provider, error) from None
         if attempt.link_user_id:
             await self._link(attempt, asserted)
             return self.redirect("/auth/account", status=303)
@@ -279,10 +286,20 @@ class OAuthCallbackHandler(PageHandler):
         cookie = self.attempt_cookie(state)
         sealed = self.get_cookie(cookie) or ""
         self.clear_own_cookie(cookie)
-        return await self.server.login_attempts.take(sealed, state)
+        try:
+            return await self.server.login_attempts.take(sealed, state)
+        except LoginStateInvalid as error:
+            raise self._refused("(unknown)", error) from None
+
+    def _refused(self, provider: str, error: LoginError) -> LoginError:
+        self.server.logins.refused(provider, error)
+        return error
 
     async def _link(self, attempt: LoginAttempt, asserted: AssertedIdentity) -> None:
         who = await self.who()
         if who is None or who.user.id != attempt.link_user_id:
             raise FreshLoginRequired("Sign in again before you link another way to sign in.")
-        await self.server.accounts.link(who.user.id, asserted)
+        try:
+            await self.server.accounts.link(who.user.id, asserted)
+        except LoginError as error:
+            raise self._refused(attempt.provider, error) from None

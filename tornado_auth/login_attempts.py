@@ -3,7 +3,7 @@
 Owns the proof that a callback belongs to the browser that started it (RFC 6749 §10.12) and that a
 `state` is used once. What an attempt needs travels in an encrypted cookie of its own, so several
 tabs may sign in at once and an anonymous visitor makes nothing in the store. Never sets the cookie
-itself: `web.py` does.
+itself: `web/page.py` does.
 """
 
 import base64
@@ -74,7 +74,10 @@ class LoginAttempts:
             plain = self._fernet.decrypt_at_time(sealed.encode(), LIFETIME, self._now())
         except InvalidToken:
             raise LoginStateInvalid(_EXPIRED) from None
-        attempt = LoginAttempt(**json.loads(plain))
+        try:
+            attempt = LoginAttempt(**json.loads(plain))
+        except TypeError:  # sealed by another version, which knows other fields
+            raise LoginStateInvalid(_EXPIRED) from None
         if not hmac.compare_digest(attempt.state.encode(), state.encode()):
             raise LoginStateInvalid(_EXPIRED)
         # Kept for longer than the seal holds, so that no moment is left between the two limits.

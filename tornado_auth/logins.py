@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tornado_auth.accounts import Accounts, profile
 from tornado_auth.checks import Checks
-from tornado_auth.errors import LoginError
+from tornado_auth.errors import LoginError, TornadoAuthError
 from tornado_auth.extensions import Extensions
 from tornado_auth.metrics import Metrics
 from tornado_auth.models import AssertedIdentity, Session, Who
@@ -81,7 +81,7 @@ class Logins:
         self._metrics.sessions_started.inc()
         return session
 
-    def refused(self, provider: str, error: LoginError) -> None:
+    def refused(self, provider: str, error: TornadoAuthError) -> None:
         """Count and log a sign-in that failed."""
         self._metrics.logins.labels(provider, error.reason).inc()
         logger.warning("login_failed", extra={"provider": provider, "reason": error.reason})

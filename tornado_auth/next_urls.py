@@ -15,7 +15,8 @@ from tornado_auth.errors import NextNotAllowed
 
 MAX_LENGTH = 2048
 
-_PLAIN = re.compile(r"[!-\[\]-~]+")  # printable ASCII; no space, no backslash, no control character
+# Printable ASCII without what browsers rewrite: the backslash, the double quote, "<" and ">".
+_PLAIN = re.compile(r"[!#-;=?-\[\]-~]+")
 _ORIGIN = re.compile(
     r"(https?)://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?(?=[/?#]|$)",
     re.IGNORECASE,

@@ -37,6 +37,7 @@ class ReadyHandler(OpsHandler):
         try:
             await self.server.storage.ping()
         except StorageUnavailable:
+            self.server.metrics.storage_errors.inc()
             logger.warning("storage_unavailable")
             self.set_status(503)
             self.finish({"status": "storage_unavailable"})

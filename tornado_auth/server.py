@@ -133,17 +133,19 @@ class AuthServer:
 
     async def stop(self) -> None:
         """End the housekeeping, write down what is due, and let go of everything."""
-        if self._housekeeping is not None:
-            self._housekeeping.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._housekeeping
-            await self._tidy()
-        for provider in self.login_providers.values():
-            await provider.close()
-        await self.permissions.close()
-        await self.extensions.close()
-        await self.local_accounts.close()
-        await self.storage.close()
+        async with contextlib.AsyncExitStack() as stack:
+            # In reverse: the store comes last, and a failure of one part spares none of the others.
+            stack.push_async_callback(self.storage.close)
+            stack.push_async_callback(self.local_accounts.close)
+            stack.push_async_callback(self.extensions.close)
+            stack.push_async_callback(self.permissions.close)
+            for provider in self.login_providers.values():
+                stack.push_async_callback(provider.close)
+            if self._housekeeping is not None:
+                self._housekeeping.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await self._housekeeping
+                await self._tidy()
 
     async def _keep_house(self) -> None:
         while True:
@@ -151,13 +153,14 @@ class AuthServer:
             await self._tidy()
 
     async def _tidy(self) -> None:
-        try:
-            await self.sessions.note_seen(self.checks.take_seen())
-            await self.storage.purge()
-        except Exception:
-            # What was not written is written next time somebody uses the session.
-            self.metrics.storage_errors.inc()
-            logger.exception("housekeeping_failed")
+        seen = self.checks.take_seen()
+        for chore in (lambda: self.sessions.note_seen(seen), self.storage.purge):
+            try:
+                await chore()
+            except Exception:
+                self.metrics.storage_errors.inc()
+                logger.exception("housekeeping_failed")
+        self.checks.give_back_seen(seen)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ one-time codes by which another site gets such a token. Never answers whether a 
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -16,7 +16,7 @@ from tornado_auth.models import HandoverCode, Identity, Session, TokenType
 from tornado_auth.storage import Collection, update
 
 HANDOVER_LIFETIME = 60
-MAX_LISTED = 1000
+PAGE = 1000
 _MAX_USER_AGENT = 256
 
 
@@ -82,7 +82,11 @@ class Sessions:
 
     async def of_user(self, user_id: str) -> list[Session]:
         """Return the user's live sessions, the last used first."""
-        found = await self._sessions.find(user_id=user_id, limit=MAX_LISTED)
+        found: list[Session] = []
+        while page := await self._sessions.find(
+            user_id=user_id, after=found[-1].id if found else "", limit=PAGE
+        ):
+            found += page
         return sorted(found, key=lambda session: session.last_seen_at, reverse=True)
 
     async def end(self, session_id: str) -> bool:
@@ -110,10 +114,14 @@ class Sessions:
             return None
         return await self._sessions.get(record.session_id)
 
-    async def note_seen(self, seen: Mapping[str, int]) -> None:
-        """Write down when sessions (by id) were last used, in seconds since the epoch."""
-        for session_id, seen_at in seen.items():
+    async def note_seen(self, seen: dict[str, int]) -> None:
+        """Write down when sessions (by id) were last used, in seconds since the epoch.
+
+        What is written is taken out of `seen`, so that the rest can be tried again.
+        """
+        for session_id, seen_at in list(seen.items()):
             await update(self._sessions, session_id, partial(_seen, seen_at))
+            del seen[session_id]
 
 
 def _seen(at: int, session: Session) -> Session:

@@ -32,6 +32,7 @@ LIMITS: Mapping[str, Limit] = {
     # not forgiven: else a visitor's own account would clear the counter for guessing at others
     "login-address": Limit(50, 300),
     "lookup-address": Limit(60, 60),
+    "lookup-user": Limit(600, 60),  # a service may look up all its users with one token
 }
 
 

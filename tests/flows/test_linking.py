@@ -152,6 +152,8 @@ async def test_the_identity_of_somebody_else_is_not_taken_over(
     theirs = await bob.profile()
     await go_and_link(ann, "bob")
     assert ann.sees_error(409, "identity_taken")
+    # To try again leads back to the account, never to a sign-in as the other one.
+    assert 'id="error-retry" href="/auth/account"' in ann.browser.text
     assert await linked(ann) == ["corp:1001"]
     assert await linked(bob) == ["github:2"]
     await bob.sign_in("github", "bob")

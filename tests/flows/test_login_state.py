@@ -181,6 +181,15 @@ async def test_a_browser_keeps_the_five_newest_attempts(ann: Person) -> None:
         assert ann.sees_account()
 
 
+async def test_attempts_never_fill_the_header(ann: Person) -> None:
+    """A page that opens many sign-ins must not lock the browser out of everything on this host."""
+    for _ in range(4):
+        await ann.begin("github", next="/" + "a" * 2000)
+        cookies = [ann.browser.cookie(name) for name in ann.attempts]
+        sizes = [len(cookie.value) for cookie in cookies if cookie]
+        assert 3000 < sum(sizes) < 4500
+
+
 @pytest.fixture
 async def two_issuers(
     make_service: ServiceFactory, database_url: str, clock: FakeClock, fake_oidc: FakeOIDC

@@ -94,4 +94,5 @@ def _signalled() -> asyncio.Event:
 def _raise_open_files_limit() -> None:
     # Each connection is an open file, and the soft limit is often no more than 1024.
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with suppress(ValueError, OSError):  # not every system takes its own hard limit
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -66,7 +66,6 @@ class SessionRow:
 class IdentityRow:
     """An identity as the account page shows it."""
 
-    provider: str
     label: str
     subject: str
     last_login: str
@@ -150,6 +149,8 @@ class FormLoginHandler(LoginPageHandler):
             asserted = await self.prove(username)
             session = await self.server.logins.sign_in(asserted, self.visitor)
         except (LoginError, TooManyAttempts, InvalidUsername) as error:
+            if not isinstance(error, LoginError):
+                self.server.logins.refused(self.provider, error)
             self.start_error(status_of(error), error)
             return self.show(next_url, error=str(error), username=username)
         return await self.redirect_with_token(session, next_url)
@@ -169,6 +170,8 @@ class FormLoginHandler(LoginPageHandler):
 
 class LocalLoginHandler(FormLoginHandler):
     """POST /auth/login/local: sign in with user name and password."""
+
+    provider = "local"
 
     def is_enabled(self) -> bool:
         """See FormLoginHandler."""
@@ -199,6 +202,8 @@ class LocalLoginHandler(FormLoginHandler):
 
 class DevLoginHandler(FormLoginHandler):
     """POST /auth/login/dev: be anybody, on a machine that only its developer reaches."""
+
+    provider = "dev"
 
     def is_enabled(self) -> bool:
         """See FormLoginHandler."""
@@ -256,7 +261,6 @@ class AccountPageHandler(PageHandler):
     def _identity_row(self, identity: Identity) -> IdentityRow:
         provider = self.server.login_providers.get(identity.provider)
         return IdentityRow(
-            provider=identity.provider,
             label=provider.label
             if provider
             else _OWN_PROVIDERS.get(identity.provider, identity.provider),
@@ -335,6 +339,7 @@ class LogoutHandler(PageHandler):
 
     async def get(self) -> None:
         """Ask first: following a link must not sign anybody out."""
+        self.takes_jwt_parameter = False
         await self.who()
         next_url = self.safe_next(self.parameter("next"))
         self.allow_form_to(next_url)

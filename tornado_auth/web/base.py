@@ -11,17 +11,17 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any, ClassVar
+from typing import Any
 from weakref import WeakSet
 
 from tornado.web import HTTPError, RequestHandler
 
 from tornado_auth.digests import digest
-from tornado_auth.errors import StorageUnavailable, TooManyAttempts, TornadoAuthError
+from tornado_auth.errors import Stale, StorageUnavailable, TooManyAttempts
 from tornado_auth.logins import Visitor
 from tornado_auth.models import Who
 from tornado_auth.server import AuthServer
-from tornado_auth.web.errors import BadRequest
+from tornado_auth.web.errors import BadRequest, describe
 from tornado_auth.web.headers import set_safe_headers
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class BaseHandler(RequestHandler):
     SUPPORTED_METHODS: tuple[str, ...] = ("GET", "HEAD", "POST", "OPTIONS")
 
     server: AuthServer
-    takes_jwt_parameter: ClassVar[bool] = True
+    takes_jwt_parameter: bool = True
 
     def initialize(self, server: AuthServer) -> None:
         """Take the server from the route."""
@@ -99,10 +99,10 @@ class BaseHandler(RequestHandler):
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Log what is our fault; what is the caller's shows in the access log."""
-        if isinstance(value, StorageUnavailable):
+        if isinstance(value, StorageUnavailable | Stale):
             self.server.metrics.storage_errors.inc()
             logger.warning("storage_unavailable", exc_info=(typ, value, tb))
-        elif not isinstance(value, TornadoAuthError | HTTPError):
+        elif not isinstance(value, HTTPError) and describe(500, value)[0] == 500:
             logger.error("request_failed", exc_info=(typ, value, tb))
 
     def methods(self) -> list[str]:
@@ -171,9 +171,8 @@ class BaseHandler(RequestHandler):
         address = self.request.remote_ip or ""
         hops = ",".join(self.request.headers.get_list("X-Forwarded-For")).split(",")
         while is_trusted(address) and hops:
-            hop = hops.pop().strip()
             try:
-                address = str(ip_address(hop))
+                address = str(ip_address(_without_port(hops.pop().strip())))
             except ValueError:
                 break
         return address
@@ -301,3 +300,10 @@ def log_request(handler: RequestHandler) -> None:
             status=handler.get_status(),
             seconds=request.request_time(),
         )
+
+
+def _without_port(hop: str) -> str:
+    # Some proxies write `address:port` or `[address]:port`.
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop

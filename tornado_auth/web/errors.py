@@ -15,6 +15,7 @@ from tornado_auth.errors import (
     LoginError,
     LoginStateInvalid,
     NextNotAllowed,
+    Stale,
     StorageUnavailable,
     TooManyAttempts,
     TornadoAuthError,
@@ -38,6 +39,7 @@ _STATUS: dict[type[TornadoAuthError], int] = {
     InvalidValue: 400,
     TooManyAttempts: 429,
     StorageUnavailable: 503,
+    Stale: 503,
 }
 
 

@@ -13,6 +13,8 @@ from tornado_auth.web.errors import describe
 from tornado_auth.web.headers import content_security_policy
 
 MAX_ATTEMPTS = 5
+# All cookies together must fit into one header line of the proxy in front, often 8 KiB.
+MAX_ATTEMPT_BYTES = 4500
 
 
 class PageHandler(BaseHandler):
@@ -38,19 +40,27 @@ class PageHandler(BaseHandler):
         provider = self.server.login_providers.get(name)
         if provider is None:
             raise HTTPError(404)
-        self._drop_old_attempts()
         attempt, sealed = self.server.login_attempts.begin(
             name, next=next, link_user_id=link_user_id
         )
         url = await provider.authorization_url(attempt)
+        self._drop_old_attempts(len(sealed))
         expires_at = attempt.started_at + ATTEMPT_LIFETIME
         self.set_own_cookie(self.attempt_cookie(attempt.state), sealed, expires_at=expires_at)
         return url
 
-    def _drop_old_attempts(self) -> None:
+    def _drop_old_attempts(self, new_size: int) -> None:
+        """Make room for a new attempt; browsers send the oldest cookie first."""
         prefix = f"{self._cookie_prefix}{ATTEMPT_COOKIE}"
-        attempts = [name for name in self.request.cookies if name.startswith(prefix)]
-        for name in attempts[: max(0, len(attempts) - MAX_ATTEMPTS + 1)]:
+        sizes = {
+            name: len(morsel.value)
+            for name, morsel in self.request.cookies.items()
+            if name.startswith(prefix)
+        }
+        for name in list(sizes):
+            if len(sizes) < MAX_ATTEMPTS and sum(sizes.values()) + new_size <= MAX_ATTEMPT_BYTES:
+                return
+            del sizes[name]
             self.clear_own_cookie(name)
 
     def safe_next(self, value: str) -> NextURL | None:
