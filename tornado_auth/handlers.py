@@ -83,7 +83,6 @@ class VerifyHandler(BaseHandler):
         who = await self.who()
         if not who:
             return self._deny(401, "login_required")
-        self._set_identity(who)
         if service := self.parameter("service"):
             granted = await self._granted(service, who)
             needed = self._needed()
@@ -91,6 +90,7 @@ class VerifyHandler(BaseHandler):
                 return self._deny(403, "insufficient_permissions")
             names = ",".join(quote(name, safe="") for name in sorted(granted))
             self.set_header("X-Auth-Permissions", names)
+        self._set_identity(who)
         return self._end()
 
     def _set_identity(self, who: Who) -> None:
@@ -110,8 +110,6 @@ class VerifyHandler(BaseHandler):
         return self.parameter("read" if safe else "write")
 
     def _deny(self, status: int, reason: str) -> None:
-        for name in ("User", "Username", "Email"):
-            self.clear_header(f"X-Auth-{name}")
         self.set_status(status)
         self.set_header("X-Auth-Reason", reason)
         if status == 401:

@@ -146,14 +146,19 @@ class FormLoginHandler(LoginPageHandler):
         next_url = self.safe_next(self.parameter("next"))
         username = self.body_parameter("username")
         try:
-            asserted = await self.prove(username)
+            asserted = await self._prove_or_count(username)
             session = await self.server.logins.sign_in(asserted, self.visitor)
         except (LoginError, TooManyAttempts, InvalidUsername) as error:
-            if not isinstance(error, LoginError):
-                self.server.logins.refused(self.provider, error)
             self.start_error(status_of(error), error)
             return self.show(next_url, error=str(error), username=username)
         return await self.redirect_with_token(session, next_url)
+
+    async def _prove_or_count(self, username: str) -> AssertedIdentity:
+        try:
+            return await self.prove(username)
+        except (LoginError, TooManyAttempts, InvalidUsername) as error:
+            self.server.logins.refused(self.provider, error)
+            raise
 
     def is_enabled(self) -> bool:
         """Tell whether the settings allow this way in."""
@@ -180,24 +185,22 @@ class LocalLoginHandler(FormLoginHandler):
     async def prove(self, username: str) -> AssertedIdentity:
         """Check the password; slows down whoever guesses, by account and by address."""
         throttle = self.server.throttle
-        keys = {"login-address": self._address, "login-account": _account_key(username)}
+        keys = {
+            "login-address": address_key(self.remote_ip),
+            "login-account": _account_key(username),
+        }
         password = self.body_parameter("password")
         for scope, key in keys.items():
             throttle.check(scope, key)
         try:
             asserted = await self.server.local_accounts.authenticate(username, password)
-        except WrongPassword as error:
+        except WrongPassword:
             for scope, key in keys.items():
                 throttle.fail(scope, key)
-            self.server.logins.refused("local", error)
             raise
         for scope, key in keys.items():
             throttle.succeed(scope, key)
         return asserted
-
-    @property
-    def _address(self) -> str:
-        return address_key(self.remote_ip)
 
 
 class DevLoginHandler(FormLoginHandler):
@@ -335,11 +338,13 @@ class LinkHandler(AccountPageHandler):
 class LogoutHandler(PageHandler):
     """GET and POST /auth/logout: end the session of this browser or caller."""
 
-    takes_jwt_parameter = True
+    @property
+    def takes_jwt_parameter(self) -> bool:
+        """Let callers, who post, name their token; the page is for the cookie."""
+        return self.request.method == "POST"
 
     async def get(self) -> None:
         """Ask first: following a link must not sign anybody out."""
-        self.takes_jwt_parameter = False
         await self.who()
         next_url = self.safe_next(self.parameter("next"))
         self.allow_form_to(next_url)

@@ -69,7 +69,6 @@ class BaseHandler(RequestHandler):
     SUPPORTED_METHODS: tuple[str, ...] = ("GET", "HEAD", "POST", "OPTIONS")
 
     server: AuthServer
-    takes_jwt_parameter: bool = True
 
     def initialize(self, server: AuthServer) -> None:
         """Take the server from the route."""
@@ -185,6 +184,11 @@ class BaseHandler(RequestHandler):
         )
 
     # -- who is it? -----------------------------------------------------------------------------
+
+    @property
+    def takes_jwt_parameter(self) -> bool:
+        """Tell whether the `jwt` parameter counts here, where the settings allow it."""
+        return True
 
     def credential(self) -> Credential | None:
         """Return the token of the request.

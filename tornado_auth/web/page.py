@@ -20,9 +20,13 @@ MAX_ATTEMPT_BYTES = 4500
 class PageHandler(BaseHandler):
     """A handler that shows HTML, for a person who is signed in by the cookie."""
 
-    takes_jwt_parameter = False
     user: User | None = None
     retry_url = ""
+
+    @property
+    def takes_jwt_parameter(self) -> bool:
+        """Ignore it: a link must not decide whom a page is shown to."""
+        return False
 
     async def who(self) -> Who | None:
         """Return who the request is made by, and let the page's header name them."""
