@@ -19,7 +19,7 @@ PACKAGE = ROOT / "tornado_auth"
 
 # A unit is a module, or a package whose modules import each other freely; `setting_*` is one.
 LAYERS = (
-    {"errors", "models", "digests", "resource_server"},
+    {"errors", "models", "digests", "limited_calls", "resource_server"},
     {"next_urls"},
     {"settings", "extensions", "metrics", "logs", "caches", "storage"},
     {"keys", "usernames", "upstream"},
@@ -71,7 +71,7 @@ DISTRIBUTIONS = {
     "pydantic_settings": "pydantic-settings",
     "pythonjsonlogger": "python-json-logger",
 }
-MAY_CATCH_EVERYTHING = {"permissions", "extensions", "server"}
+MAY_CATCH_EVERYTHING = {"permissions", "extensions", "limited_calls", "server"}
 WEAK = {"md5", "sha1", "uuid1", "uuid3", "uuid5", "getrandbits"}
 SECRET = re.compile(
     r"(^|_)(token|secret|password|verifier|challenge|nonce|state|code|digest|hash|signature"

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 import pytest
 from tornado import gen
 
-from tornado_auth.extensions import LimitedCalls
+from tornado_auth.limited_calls import LimitedCalls
 
 
 async def test_a_tornado_coroutine_runs_on_the_loop() -> None:
@@ -93,7 +93,7 @@ async def test_hung_threads_leave_the_default_executor_alone_and_are_bounded() -
 async def test_a_hung_thread_does_not_hold_up_the_end_of_the_process() -> None:
     source = (
         "import asyncio, contextlib, time\n"
-        "from tornado_auth.extensions import LimitedCalls\n"
+        "from tornado_auth.limited_calls import LimitedCalls\n"
         "async def main():\n"
         "    with contextlib.suppress(TimeoutError):\n"
         "        await LimitedCalls(0.05).call(time.sleep, 60)\n"

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from tornado_auth.caches import BoundedCache
 from tornado_auth.errors import SettingsError
-from tornado_auth.extensions import LimitedCalls, accepts, import_named
+from tornado_auth.limited_calls import LimitedCalls, accepts, import_named
 from tornado_auth.metrics import Metrics
 
 logger = logging.getLogger(__name__)
