@@ -10,6 +10,8 @@ import pytest
 
 from tests.flows.processes import Client, Cluster, MakeCluster, Process
 
+pytestmark = pytest.mark.alone
+
 BOUND = 1.2
 
 

@@ -20,6 +20,8 @@ from tornado_auth.errors import SettingsError, StorageUnavailable
 from tornado_auth.storage.contract_records import Thing, thing
 from tornado_auth.storage.mongodb import MOTOR_WORKERS, MongoDBBackend, default_options
 
+pytestmark = pytest.mark.alone
+
 # indexes
 
 
