@@ -6,7 +6,8 @@
     │   ├── AlreadyExists        the id or a unique field is taken
     │   ├── Stale                the record changed since it was read
     │   ├── InvalidValue         a value that no record may hold
-    │   └── StorageUnavailable   the database did not answer in time
+    │   ├── StorageUnavailable   the database did not answer in time
+    │   └── PositionLost         a feed cannot go on from where it was
     ├── InvalidToken             a token that is not ours, not of this kind, or over
     ├── LoginError               a sign-in that ends with an error page
     │   ├── LoginStateInvalid    the callback belongs to no attempt of this browser
@@ -75,6 +76,12 @@ class StorageUnavailable(StorageError):
     """Tell that the database gave no answer; the operation may or may not have happened."""
 
     reason = "storage_unavailable"
+
+
+class PositionLost(StorageError):
+    """Tell that the database no longer knows what came after a position: start anew."""
+
+    reason = "position_lost"
 
 
 class InvalidToken(TornadoAuthError):

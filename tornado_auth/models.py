@@ -132,6 +132,29 @@ class SpentState(Record):
     KIND: ClassVar[str] = "spent_states"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedAttempt(Record):
+    """One of the attempts that a limit allows; `key` is the digest of who or what is limited."""
+
+    KIND: ClassVar[str] = "counted_attempts"
+    INDEX: ClassVar[tuple[str, ...]] = ("key",)
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocation(Record):
+    """That a session ended or a user changed: what a process remembers of it is out of date.
+
+    Exactly one of the two is set. `id` begins with the time, so that it sorts by age.
+    """
+
+    KIND: ClassVar[str] = "revocations"
+
+    session_id: str = ""
+    user_id: str = ""
+
+
 RECORD_TYPES: tuple[type[Record], ...] = (
     User,
     Identity,
@@ -140,6 +163,8 @@ RECORD_TYPES: tuple[type[Record], ...] = (
     Session,
     HandoverCode,
     SpentState,
+    CountedAttempt,
+    Revocation,
 )
 
 

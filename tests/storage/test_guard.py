@@ -11,10 +11,12 @@ from tests.conftest import FakeClock
 from tornado_auth.errors import InvalidValue, SettingsError
 from tornado_auth.models import (
     RECORD_TYPES,
+    CountedAttempt,
     HandoverCode,
     Identity,
     Password,
     Record,
+    Revocation,
     Session,
     SpentState,
     User,
@@ -81,6 +83,8 @@ RECORDS: list[Record] = [
     ),
     HandoverCode(id="h", session_id="s"),
     SpentState(id="d"),
+    CountedAttempt(id="c", key="k"),
+    Revocation(id="r", session_id="s"),
 ]
 
 
@@ -110,6 +114,8 @@ async def test_a_query_takes_text_only(ann_alone: Storage) -> None:
     for value in NOT_TEXT:
         calls: list[Callable[[], Any]] = [
             lambda value=value: users.get(value),
+            lambda value=value: users.get_many(["u1", value]),
+            lambda value=value: users.follow(value),
             lambda value=value: users.delete(value),
             lambda value=value: users.find(after=value),
             lambda value=value: users.find(username_key=value),
@@ -136,6 +142,7 @@ async def test_text_that_looks_like_a_query_matches_nothing(ann_alone: Storage) 
     users = ann_alone.users
     for text in INJECTIONS:
         assert await users.get(text) is None
+        assert await users.get_many([text, "u1"]) == {"u1": ANN}
         assert await users.find(username_key=text) == []
         assert await users.delete(text) is False
         assert await users.delete_where(username_key=text) == 0
@@ -203,6 +210,8 @@ async def test_every_record_type_of_the_service_is_kept(url: str, clock: FakeClo
         storage.sessions,
         storage.handover_codes,
         storage.spent_states,
+        storage.counted_attempts,
+        storage.revocations,
     ]
     assert [type(record) for record in RECORDS] == list(RECORD_TYPES)
     for collection, record in zip(collections, RECORDS, strict=True):

@@ -18,7 +18,8 @@ from tests.mongod import Mongod, wait_until
 from tests.storage import TIMEOUT, Driver, each_driver
 from tornado_auth.errors import SettingsError, StorageUnavailable
 from tornado_auth.storage.contract_records import Thing, thing
-from tornado_auth.storage.mongodb import MOTOR_WORKERS, MongoDBBackend, default_options
+from tornado_auth.storage.documents import default_options
+from tornado_auth.storage.mongodb import MOTOR_WORKERS, MongoDBBackend
 
 pytestmark = pytest.mark.alone
 
@@ -229,6 +230,7 @@ def every_operation(backend: MongoDBBackend) -> list[Callable[[], Awaitable[obje
     return [
         backend.ping,
         lambda: things.get("a"),
+        lambda: things.get_many(["a", "b"]),
         lambda: things.find(owner="o"),
         lambda: things.insert(thing("b")),
         lambda: things.replace(thing("a")),

@@ -177,6 +177,27 @@ async def test_many_writes_behind_a_lock_all_end_in_time(
 
 
 # S140
+async def test_a_write_that_would_wait_behind_too_many_is_turned_away_at_once(
+    backend: SQLiteBackend, lock: sqlite3.Connection
+) -> None:
+    things = backend.collection(Thing)
+    inserts = [
+        asyncio.ensure_future(things.insert(thing(str(number))))
+        for number in range(sqlite.WAITING + 1)
+    ]
+    await asyncio.sleep(0)
+    started = time.monotonic()
+    with pytest.raises(StorageUnavailable, match="wait already"):
+        await things.insert(thing())
+    assert time.monotonic() - started < TIMEOUT / 2
+    assert await things.get("a") is None  # reads do not stand in that line
+    outcomes = await asyncio.gather(*inserts, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {StorageUnavailable}
+    lock.execute("COMMIT")
+    await things.insert(thing())
+
+
+# S140
 async def test_a_full_disk_is_unavailable_for_writes_and_recovers(backend: SQLiteBackend) -> None:
     things = backend.collection(Thing)
     await things.insert(thing())
@@ -232,6 +253,8 @@ async def test_a_long_list_is_read_off_the_loop(backend: SQLiteBackend) -> None:
     reader, backend._file._reader = backend._file._reader, None  # fails if it were used
     try:
         assert len(await things.find(limit=sqlite.ROWS_ON_LOOP + 1)) == 3
+        ids = [str(number) for number in range(sqlite.ROWS_ON_LOOP + 1)]
+        assert len(await things.get_many(ids)) == 3
     finally:
         backend._file._reader = reader
 

@@ -8,16 +8,19 @@ version that was read, and `delete`, which is true for exactly one caller.
 Never speaks to a database itself: the backends do, and they never name a record type.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from tornado_auth.errors import SettingsError, Stale
 from tornado_auth.models import (
     RECORD_TYPES,
+    CountedAttempt,
     HandoverCode,
     Identity,
     Password,
     Record,
+    Revocation,
     Session,
     SpentState,
     User,
@@ -30,6 +33,14 @@ R = TypeVar("R", bound=Record)
 UPDATE_ATTEMPTS = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Inserted(Generic[R]):
+    """What was inserted since the last report, perhaps nothing, and where to go on after it."""
+
+    records: tuple[R, ...]
+    position: str
+
+
 class Collection(Protocol[R]):
     """All records of one type. Every method may raise StorageUnavailable."""
 
@@ -38,6 +49,9 @@ class Collection(Protocol[R]):
 
     async def get(self, id: str) -> R | None:
         """Return the record, or None if there is none or it has expired."""
+
+    async def get_many(self, ids: Sequence[str]) -> dict[str, R]:
+        """Return those of the records that exist and have not expired, by id, in one query."""
 
     async def find(self, *, after: str = "", limit: int = 100, **equal: str) -> list[R]:
         """Return live records in order of id, from the one after `after`.
@@ -59,6 +73,15 @@ class Collection(Protocol[R]):
 
     async def purge(self, now: int) -> int:
         """Remove what expired by `now` and return how many: 0 where the database does it itself."""
+
+    def follow(self, position: str = "") -> AsyncGenerator[Inserted[R], None] | None:
+        """Report what is inserted from now on, or after a `position` that was reported before.
+
+        Reports at least twice a second, if only that there is nothing: then whatever was
+        inserted before the last report has been reported. None where the database cannot tell by
+        itself: `find` has to ask it again and again. The iterator raises StorageUnavailable when
+        the database is lost, and PositionLost when it no longer knows the position.
+        """
 
 
 class Backend(Protocol):
@@ -93,6 +116,8 @@ class Storage:
         self.sessions = self._guarded(Session)
         self.handover_codes = self._guarded(HandoverCode)
         self.spent_states = self._guarded(SpentState)
+        self.counted_attempts = self._guarded(CountedAttempt)
+        self.revocations = self._guarded(Revocation)
 
     def _guarded(self, record_type: type[R]) -> Collection[R]:
         return GuardedCollection(self._backend.collection(record_type), record_type, self._now)
@@ -134,10 +159,12 @@ async def update(collection: Collection[R], id: str, change: Callable[[R], R]) -
     raise Stale(f"{collection} kept changing under {UPDATE_ATTEMPTS} attempts")
 
 
-def open_backend(url: str, *, timeout: float) -> Backend:
-    """Return the backend that a DATABASE_URL names, not yet opened; `timeout` is in seconds.
+def open_backend(url: str, *, timeout: float, write_timeout: float | None = None) -> Backend:
+    """Return the backend that a DATABASE_URL names, not yet opened.
 
-    Raises SettingsError for a scheme that no backend has.
+    `timeout` bounds each operation in seconds. `write_timeout`, if longer, is for how long a write
+    is tried again while the database cannot take it. Raises SettingsError for a scheme that no
+    backend has.
     """
     scheme = url.partition(":")[0]
     if scheme == "memory":
@@ -151,7 +178,7 @@ def open_backend(url: str, *, timeout: float) -> Backend:
     if scheme in ("mongodb", "mongodb+srv"):
         from tornado_auth.storage.mongodb import MongoDBBackend
 
-        return MongoDBBackend(url, timeout=timeout)
+        return MongoDBBackend(url, timeout=timeout, write_timeout=write_timeout)
     raise SettingsError(
         [
             f"DATABASE_URL: no backend for {scheme!r}. Use sqlite:///path, mongodb://host/name, "

@@ -25,6 +25,18 @@ def _field_types(record_type: Any) -> Mapping[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(record_type)}
 
 
+@cache
+def _setters(record_type: Any) -> tuple[tuple[str, Callable[[Record, Any], None]], ...]:
+    """Return what sets each field of a new record, though it is frozen: the slot itself."""
+    return tuple((name, getattr(record_type, name).__set__) for name in _field_types(record_type))
+
+
+def _alternatives(expected: Any) -> tuple[Any, ...]:
+    if typing.get_origin(expected) in (types.UnionType, typing.Union):
+        return typing.get_args(expected)
+    return (expected,)
+
+
 def field_types(record_type: type[Record]) -> Mapping[str, Any]:
     """Return the declared type of each stored field."""
     key: Any = record_type  # mypy takes a class with fields for unhashable
@@ -45,17 +57,20 @@ def indexed_fields(record_type: type[Record]) -> tuple[str, ...]:
 
 def check_value(value: object, expected: Any) -> None:
     """Raise InvalidValue unless the value is exactly of the expected type."""
-    if typing.get_origin(expected) in (types.UnionType, typing.Union):
-        alternatives = typing.get_args(expected)
-    else:
-        alternatives = (expected,)
-    for alternative in alternatives:
+    for alternative in _alternatives(expected):
         if alternative == _TUPLE_OF_STR:
             if type(value) is tuple and all(type(item) is str for item in value):
                 return
         elif type(value) is alternative:
             return
     raise InvalidValue(f"a {type(value).__name__} where a {expected} is due")
+
+
+def check_str(value: object) -> None:
+    """Raise InvalidValue unless the value is a plain `str` that every database takes."""
+    if type(value) is not str:
+        raise InvalidValue(f"a {type(value).__name__} where a str is due")
+    check_text(value)
 
 
 def check_record(record: Record) -> None:
@@ -88,7 +103,20 @@ def to_document(record: Record) -> dict[str, Any]:
 
 def from_document(record_type: type[R], document: Mapping[str, Any]) -> R:
     """Build a record; ignores unknown members, so that a newer process may write more fields."""
-    known = field_types(record_type)
-    values = {name: value for name, value in document.items() if name in known}
+    key: Any = record_type
+    # Not by the class: a frozen one takes twice as long, and tokens that are new wait for this.
+    record = object.__new__(record_type)
+    try:
+        for name, set_field in _setters(key):
+            value = document[name]
+            set_field(record, tuple(value) if type(value) is list else value)
+    except KeyError:
+        return _from_older(record_type, document)
+    return record
+
+
+def _from_older(record_type: type[R], document: Mapping[str, Any]) -> R:
+    """Build a record of what an older process wrote: what it did not know has its default."""
+    values = {name: document[name] for name in field_types(record_type) if name in document}
     build: Callable[..., R] = record_type
     return build(**{k: tuple(v) if type(v) is list else v for k, v in values.items()})

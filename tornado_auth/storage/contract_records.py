@@ -9,8 +9,11 @@ from collections.abc import Awaitable, Iterable
 from typing import ClassVar, TypeVar
 
 from tornado_auth.models import Record
+from tornado_auth.storage import Collection
 
 T = TypeVar("T")
+
+NOW = 4_000_000_000  # far ahead, so that no database removes by its own clock what a test needs
 
 HARD_TEXTS = (
     "",
@@ -56,6 +59,10 @@ class NewerThing(Thing):
     INDEX: ClassVar[tuple[str, ...]] = (*Thing.INDEX, "place")
 
     added: str = "by default"
+
+
+Things = Collection[Thing]
+Both = tuple[Things, Things]  # the same things through two backends
 
 
 def thing(id: str = "a", **changes: str | int | bool | tuple[str, ...] | None) -> Thing:

@@ -4,22 +4,17 @@ Owns the rule that no operator, list or number reaches a query where a text is d
 backend has to know about injection. Never talks to a database.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tornado_auth.errors import InvalidValue
 from tornado_auth.models import Record
-from tornado_auth.storage.codec import check_record, check_text, check_value, indexed_fields
+from tornado_auth.storage.codec import check_record, check_str, check_value, indexed_fields
 
 if TYPE_CHECKING:
-    from tornado_auth.storage import Collection
+    from tornado_auth.storage import Collection, Inserted
 
 R = TypeVar("R", bound=Record)
-
-
-def _check_str(value: object) -> None:
-    check_value(value, str)
-    check_text(str(value))
 
 
 class GuardedCollection(Generic[R]):
@@ -37,7 +32,7 @@ class GuardedCollection(Generic[R]):
         for name, value in equal.items():
             if name not in self._indexed:
                 raise InvalidValue(f"{self._type.__name__}.{name} has no index")
-            _check_str(value)
+            check_str(value)
 
     def _check(self, record: R) -> None:
         if type(record) is not self._type:
@@ -54,13 +49,24 @@ class GuardedCollection(Generic[R]):
 
     async def get(self, id: str) -> R | None:
         """See `Collection.get`."""
-        _check_str(id)
+        check_str(id)
         record = await self._inner.get(id)
         return record if record is not None and self._live(record) else None
 
+    async def get_many(self, ids: Sequence[str]) -> dict[str, R]:
+        """See `Collection.get_many`."""
+        if isinstance(ids, str):
+            raise InvalidValue("a str where a list of them is due")
+        for id in ids:
+            check_str(id)
+        if not ids:
+            return {}
+        found = await self._inner.get_many(list(dict.fromkeys(ids)))
+        return {id: record for id, record in found.items() if self._live(record)}
+
     async def find(self, *, after: str = "", limit: int = 100, **equal: str) -> list[R]:
         """See `Collection.find`."""
-        _check_str(after)
+        check_str(after)
         check_value(limit, int)
         if limit < 1:
             raise InvalidValue("limit must be at least 1")
@@ -80,7 +86,7 @@ class GuardedCollection(Generic[R]):
 
     async def delete(self, id: str) -> bool:
         """See `Collection.delete`."""
-        _check_str(id)
+        check_str(id)
         return await self._inner.delete(id)
 
     async def delete_where(self, **equal: str) -> int:
@@ -94,3 +100,8 @@ class GuardedCollection(Generic[R]):
         """See `Collection.purge`."""
         check_value(now, int)
         return await self._inner.purge(now)
+
+    def follow(self, position: str = "") -> "AsyncGenerator[Inserted[R], None] | None":
+        """See `Collection.follow`; what was inserted is passed on even if it has expired since."""
+        check_str(position)
+        return self._inner.follow(position)

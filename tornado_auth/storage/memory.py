@@ -4,12 +4,15 @@ Owns nothing that outlives the process. No method awaits, so each one is atomic 
 """
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncGenerator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tornado_auth.errors import AlreadyExists, Stale
 from tornado_auth.models import Record
 from tornado_auth.storage.codec import from_document, to_document
+
+if TYPE_CHECKING:
+    from tornado_auth.storage import Inserted
 
 R = TypeVar("R", bound=Record)
 
@@ -34,6 +37,11 @@ class MemoryCollection(Generic[R]):
         """See `Collection.get`."""
         document = self._documents.get(id)
         return None if document is None else from_document(self._type, document)
+
+    async def get_many(self, ids: Sequence[str]) -> dict[str, R]:
+        """See `Collection.get_many`."""
+        found = {id: self._documents[id] for id in ids if id in self._documents}
+        return {id: from_document(self._type, document) for id, document in found.items()}
 
     async def find(self, *, after: str = "", limit: int = 100, **equal: str) -> list[R]:
         """See `Collection.find`."""
@@ -62,6 +70,10 @@ class MemoryCollection(Generic[R]):
         """See `Collection.purge`."""
         expiries = {id: document["expires_at"] for id, document in self._documents.items()}
         return self._remove([id for id, end in expiries.items() if end is not None and end <= now])
+
+    def follow(self, position: str = "") -> "AsyncGenerator[Inserted[R], None] | None":
+        """Return None: who wants to know asks again."""
+        return None
 
     def _matching(self, equal: dict[str, str]) -> list[str]:
         return [

@@ -9,24 +9,42 @@ Never puts anything of the address into a message: it may hold a password.
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import inspect
 import os
-import re
-import secrets
 import warnings
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from typing import Any, Generic, Literal, TypeVar
 
 import pymongo
+from bson import json_util
+from bson.errors import BSONError
 from bson.int64 import Int64
-from pymongo import ASCENDING, IndexModel
-from pymongo.errors import AutoReconnect, DuplicateKeyError, PyMongoError
+from pymongo import ASCENDING, IndexModel, ReadPreference
+from pymongo.errors import (
+    AutoReconnect,
+    ConnectionFailure,
+    DuplicateKeyError,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WriteConcernError,
+)
+from pymongo.read_concern import ReadConcern
 
-from tornado_auth.errors import AlreadyExists, SettingsError, Stale, StorageUnavailable
+from tornado_auth.errors import (
+    AlreadyExists,
+    PositionLost,
+    SettingsError,
+    Stale,
+    StorageError,
+    StorageUnavailable,
+)
 from tornado_auth.models import Record
-from tornado_auth.storage.codec import from_document, indexed_fields, to_document
+from tornado_auth.storage import Inserted, documents
+from tornado_auth.storage.codec import from_document, indexed_fields
+from tornado_auth.storage.patience import Attempt, Errors, Steps, Turns, persist
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -34,29 +52,56 @@ T = TypeVar("T")
 DEFAULT_DATABASE = "tornado_auth"
 INDEX_LIMIT = 60.0  # seconds to build an index when the service starts
 GRACE = 0.25  # seconds: let the driver's own, clearer error come first
+IDS_IN_A_QUERY = 500
+IDLE_REPORT = 0.25  # seconds after which a feed says that there is nothing
 
 # Motor runs PyMongo in a pool of 5 threads a core, and the driver's time limit starts only inside
 # a thread: behind a server that hangs, callers queue for a multiple of it. As many threads as the
 # driver has connections (maxPoolSize) end the queue. Motor reads the variable when it is imported.
 MOTOR_WORKERS = 100
 
-_PURGE_AT = "_purge_at"  # expires_at as a date, for the TTL index
-_MARK = "_mark"  # which call wrote the document last
+# Together fewer than there are threads and connections, so that writes which wait for a primary
+# never keep a read from one that a secondary has become.
+RUNNING_READS = 32
+RUNNING_WRITES = 64
+WAITING = 500
+
+ERRORS = Errors(
+    kind=PyMongoError,
+    may_pass=lambda error: (
+        isinstance(error, ConnectionFailure | WriteConcernError)
+        or error.timeout
+        or error.has_error_label("RetryableWriteError")
+    ),
+    broke_the_connection=lambda error: isinstance(error, AutoReconnect) and not error.timeout,
+    # When the driver itself tries again, it raises the error of its first attempt.
+    came_before=lambda error: isinstance(error, ServerSelectionTimeoutError),
+)
 
 
 class MongoDBBackend:
     """A `Backend` over one database: the one that the address names, else `tornado_auth`.
 
-    `timeout` is in seconds and bounds each operation, unless the address sets `timeoutMS`.
+    `timeout` is in seconds and bounds each operation, unless the address sets `timeoutMS`. A write
+    is tried again for `write_timeout` seconds, if that is longer, while there is no primary.
     """
 
     def __init__(
-        self, url: str, *, timeout: float, driver: Literal["motor", "pymongo"] = "motor"
+        self,
+        url: str,
+        *,
+        timeout: float,
+        write_timeout: float | None = None,
+        driver: Literal["motor", "pymongo"] = "motor",
     ) -> None:
         self._url = url
         self._timeout = timeout
+        self._write_timeout = write_timeout if write_timeout and write_timeout > timeout else 0.0
+        self._reads = Turns("MongoDB", running=RUNNING_READS, waiting=WAITING)
+        self._writes = Turns("MongoDB", running=RUNNING_WRITES, waiting=WAITING)
         self._make_client = _motor_client if driver == "motor" else pymongo.AsyncMongoClient[Any]
         self._client: Any = None
+        self.has_feed = False
 
     def collection(self, record_type: type[R]) -> "MongoDBCollection[R]":
         """See `Backend.collection`."""
@@ -66,7 +111,9 @@ class MongoDBBackend:
         """See `Backend.open`; raises SettingsError for an address that the driver refuses."""
         if self._client is None:
             self._client = self._connect()
-        await self.ping()
+        hello = await self.run(lambda _: self.database.command("hello"))
+        # Change streams rest on the log that the members of a set share.
+        self.has_feed = "setName" in hello or hello.get("msg") == "isdbgrid"
         for record_type in record_types:
             await self.collection(record_type).create_indexes()
 
@@ -90,44 +137,50 @@ class MongoDBBackend:
         """The driver's database; raises StorageUnavailable before `open` and after `close`."""
         if self._client is None:
             raise StorageUnavailable("MongoDB: not open")
-        return self._client.get_default_database(DEFAULT_DATABASE)
+        # Whatever the address says: a secondary may not know yet that a session has ended.
+        primary = ReadPreference.PRIMARY
+        return self._client.get_default_database(DEFAULT_DATABASE, read_preference=primary)
 
-    async def run(self, attempt: Callable[[int], Awaitable[T]], *, limit: float | None = None) -> T:
-        """Await `attempt(0)`, and if the connection broke meanwhile `attempt(1)`, within the limit.
+    async def read(self, attempt: Attempt[T]) -> T:
+        """Await `attempt(0)`, and if the connection broke meanwhile `attempt(1)`."""
+        return await self.run(attempt, turns=self._reads)
+
+    async def write(self, attempt: Attempt[T]) -> T:
+        """Await `attempt(0)`, and again until `write_timeout` while it fails of what may pass.
 
         The number is that of earlier attempts of which nobody knows whether they took effect.
         """
+        return await self.run(attempt, turns=self._writes, patience=self._write_timeout)
+
+    async def run(
+        self, attempt: Attempt[T], *, turns: Turns | None = None, patience: float = 0.0
+    ) -> T:
+        """Do as above, in turn or at once, with so many seconds of patience or none."""
         try:
-            async with asyncio.timeout(limit or self._limit):
-                try:
-                    return await attempt(0)
-                except AutoReconnect as error:
-                    if error.timeout:
-                        raise
-                    return await attempt(1)
+            async with asyncio.timeout(max(self.limit, patience + GRACE)):
+                async with turns.turn() if turns else contextlib.nullcontext():
+                    return await persist(attempt, ERRORS, patience=patience)
         except (PyMongoError, TimeoutError) as error:
             raise StorageUnavailable(f"MongoDB: {type(error).__name__}") from error
 
     @property
-    def _limit(self) -> float:
+    def limit(self) -> float:
+        """How many seconds an operation may take before it is given up."""
         # The driver knows what the address says; it alone does not bound the wait for a thread.
         own = self._client.options.timeout if self._client is not None else None
         return float(own or self._timeout) + GRACE
 
     def _connect(self) -> Any:
-        options = default_options(self._url, self._timeout)
+        options = documents.default_options(self._url, self._timeout)
         try:
             with warnings.catch_warnings():
                 # The driver warns of an option that it does not know, and goes on without it.
                 warnings.simplefilter("error", UserWarning)
                 return self._make_client(self._url, **options)
         except (PyMongoError, ValueError, UserWarning) as error:
-            problem = (
-                f"DATABASE_URL: not an address that the MongoDB driver takes "
-                f"({type(error).__name__}). Check the hosts, the percent-encoding of the password, "
-                "and the names and values of the options."
-            )
-            raise SettingsError([problem]) from None
+            problem = f"not an address that the MongoDB driver takes ({type(error).__name__})"
+            remedy = "Check hosts, percent-encoding of the password, names and values of options."
+            raise SettingsError([f"DATABASE_URL: {problem}. {remedy}"]) from None
 
 
 class MongoDBCollection(Generic[R]):
@@ -140,45 +193,56 @@ class MongoDBCollection(Generic[R]):
 
     async def insert(self, record: R) -> None:
         """See `Collection.insert`."""
-        document = {"_id": record.id, **_members(record)}
+        document = {"_id": record.id, **documents.members_of(record)}
 
         async def attempt(unknown: int) -> None:
             try:
                 await self._documents.insert_one(document)
             except DuplicateKeyError as error:
                 if not (unknown and await self._was_written(document)):
-                    raise AlreadyExists(_taken_field(error)) from None
+                    raise AlreadyExists(documents.taken_field(error.details)) from None
 
-        await self._backend.run(attempt)
+        await self._backend.write(attempt)
 
     async def get(self, id: str) -> R | None:
         """See `Collection.get`."""
-        document = await self._backend.run(lambda _: self._documents.find_one(_equal(_id=id)))
-        return None if document is None else self._record(document)
+        document = await self._backend.read(
+            lambda _: self._documents.find_one(documents.equals(_id=id))
+        )
+        return None if document is None else self.record(document)
+
+    async def get_many(self, ids: Sequence[str]) -> dict[str, R]:
+        """See `Collection.get_many`."""
+        found: list[R] = []
+        for start in range(0, len(ids), IDS_IN_A_QUERY):
+            condition = {"_id": {"$in": list(ids[start : start + IDS_IN_A_QUERY])}}
+            found += await self._find(condition, limit=IDS_IN_A_QUERY)
+        return {record.id: record for record in found}
 
     async def find(self, *, after: str = "", limit: int = 100, **equal: str) -> list[R]:
         """See `Collection.find`."""
-        condition = {"_id": {"$gt": after}, **_equal(**equal)}
+        condition = {"_id": {"$gt": after}, **documents.equals(**equal)}
+        return await self._find(condition, limit=limit, sort=[("_id", ASCENDING)])
 
-        def attempt(_: int) -> Awaitable[list[dict[str, Any]]]:
-            cursor = self._documents.find(condition).sort("_id", ASCENDING).limit(limit)
-            found: Awaitable[list[dict[str, Any]]] = cursor.to_list(limit)
-            return found
-
-        return [self._record(document) for document in await self._backend.run(attempt)]
+    async def _find(self, condition: dict[str, Any], *, limit: int, **order: Any) -> list[R]:
+        order |= {"limit": limit, "batch_size": limit + 1}  # so all of it comes in one answer
+        found = await self._backend.read(
+            lambda _: self._documents.find(condition, **order).to_list(None)
+        )
+        return [self.record(document) for document in found]
 
     async def replace(self, record: R) -> R:
         """See `Collection.replace`; StorageUnavailable if nobody can say whether it happened."""
         replaced = dataclasses.replace(record, version=record.version + 1)
-        condition = _equal(_id=record.id, version=record.version)
+        condition = documents.equals(_id=record.id, version=record.version)
         # Not a whole new document: what a newer process wrote besides must stay.
-        members = _members(replaced)
+        members = documents.members_of(replaced)
 
         async def attempt(unknown: int) -> R:
             try:
                 result = await self._documents.update_one(condition, {"$set": members})
             except DuplicateKeyError as error:
-                raise AlreadyExists(_taken_field(error)) from None
+                raise AlreadyExists(documents.taken_field(error.details)) from None
             if result.matched_count or (
                 unknown and await self._was_written({"_id": record.id, **members})
             ):
@@ -187,53 +251,146 @@ class MongoDBCollection(Generic[R]):
                 raise StorageUnavailable("MongoDB: the record changed, perhaps by this very call")
             raise Stale(f"{self._type.KIND}: changed since it was read")
 
-        return await self._backend.run(attempt)
+        return await self._backend.write(attempt)
 
     async def delete(self, id: str) -> bool:
         """See `Collection.delete`; StorageUnavailable if nobody can say who removed it."""
 
         async def attempt(unknown: int) -> bool:
-            result = await self._documents.delete_one(_equal(_id=id))
+            result = await self._documents.delete_one(documents.equals(_id=id))
             if unknown and not result.deleted_count:
                 raise StorageUnavailable("MongoDB: the record is gone, perhaps by this very call")
             return bool(result.deleted_count)
 
-        return await self._backend.run(attempt)
+        return await self._backend.write(attempt)
 
     async def delete_where(self, **equal: str) -> int:
-        """See `Collection.delete_where`; counts only what the last of two attempts removed."""
-        condition = _equal(**equal)
-        result = await self._backend.run(lambda _: self._documents.delete_many(condition))
+        """See `Collection.delete_where`; counts only what the last attempt removed."""
+        condition = documents.equals(**equal)
+        result = await self._backend.write(lambda _: self._documents.delete_many(condition))
         return int(result.deleted_count)
 
     async def purge(self, now: int) -> int:
         """Return 0: the TTL index removes what has expired, within a minute or so."""
         return 0
 
+    def follow(self, position: str = "") -> AsyncGenerator[Inserted[R], None] | None:
+        """See `Collection.follow`: a change stream, which tells what a majority has."""
+        return self._follow(position) if self._backend.has_feed else None
+
+    async def _follow(self, position: str) -> AsyncGenerator[Inserted[R], None]:
+        stream = _ChangeStream(self._documents, position, self._backend.limit - GRACE)
+        try:
+            await stream.open()
+            # What came after an old position is not known yet, so there is nothing to report.
+            inserted = await stream.read() if position else []
+            while True:
+                yield Inserted(tuple(map(self.record, inserted)), stream.position)
+                inserted = await stream.read()
+        finally:
+            await stream.close()
+
     async def create_indexes(self) -> None:
         """Make the indexes that are missing; any number of processes may do it at once."""
         indexes = [
-            IndexModel([(_PURGE_AT, ASCENDING)], expireAfterSeconds=0),
+            IndexModel([(documents.PURGE_AT, ASCENDING)], expireAfterSeconds=0),
             *(IndexModel([(name, ASCENDING)], unique=True) for name in self._type.UNIQUE),
             *(IndexModel([(name, ASCENDING), ("_id", ASCENDING)]) for name in self._type.INDEX),
         ]
         with pymongo.timeout(INDEX_LIMIT):
-            await self._backend.run(
-                lambda _: self._documents.create_indexes(indexes), limit=INDEX_LIMIT + GRACE
-            )
+            create = self._documents.create_indexes
+            await self._backend.run(lambda _: create(indexes), patience=INDEX_LIMIT)
 
     @property
     def _documents(self) -> Any:
         return self._backend.database[self._type.KIND]
 
     async def _was_written(self, document: dict[str, Any]) -> bool:
-        own = _equal(_id=document["_id"], **{_MARK: document[_MARK]})
-        return await self._documents.find_one(own) is not None
+        # A write that changes nothing, not a read: it waits until a majority has the document.
+        mark = {documents.MARK: document[documents.MARK]}
+        own = documents.equals(_id=document["_id"], **mark)
+        return bool((await self._documents.update_one(own, {"$set": mark})).matched_count)
 
-    def _record(self, document: dict[str, Any]) -> R:
+    def record(self, document: dict[str, Any]) -> R:
+        """Build the record that a document holds."""
         # BSON's 64-bit numbers come back as a subclass of int, which the guard would refuse.
-        values = {k: int(v) if type(v) is Int64 else v for k, v in document.items()}
-        return from_document(self._type, values | {"id": document["_id"]})
+        wide = [name for name, value in document.items() if type(value) is Int64]
+        document |= {name: int(document[name]) for name in wide} | {"id": document["_id"]}
+        return from_document(self._type, document)
+
+
+class _ChangeStream:
+    """The inserts of one collection, from a driver's change stream; `timeout` is in seconds."""
+
+    def __init__(self, collection: Any, position: str, timeout: float) -> None:
+        self.position = position
+        self._collection = collection
+        self._timeout = timeout
+        self._steps = Steps(timeout + GRACE)
+        self._stream: Any = None
+
+    async def open(self) -> None:
+        """Begin after the position, or else now."""
+        try:
+            token = dict(json_util.loads(self.position)) if self.position else None
+        except (ValueError, TypeError, BSONError) as error:
+            raise PositionLost("MongoDB: not a position") from error
+        await self._finish(self._open(token))
+        self.position = json_util.dumps(self._stream.resume_token)
+
+    async def read(self) -> list[dict[str, Any]]:
+        """Ask once, and return what there is: everything that was inserted before the question."""
+        inserted = []
+        driver = getattr(self._stream, "delegate", self._stream)
+        cursor = driver._cursor
+        change = await self._finish(self._stream.try_next())
+        while change is not None:
+            inserted.append(change["fullDocument"])
+            # Another try_next() would wait for what is yet to come.
+            change = await self._finish(self._stream.try_next()) if cursor._has_next() else None
+        if not self._stream.alive:
+            raise PositionLost("MongoDB: the collection is gone")
+        servers = self._collection.database.client.topology_description.server_descriptions()
+        server = servers.get(cursor.address)
+        # A secondary may lag; and if the driver went on elsewhere, it need not have asked there.
+        if driver._cursor is not cursor or not (server and server.is_writable):
+            raise StorageUnavailable("MongoDB: another primary")
+        self.position = json_util.dumps(self._stream.resume_token)
+        return inserted
+
+    async def close(self) -> None:
+        """Let go of the cursor; what fails here has failed before, or ends by itself."""
+        await self._steps.settle()
+        if self._stream is not None:
+            with contextlib.suppress(StorageError), pymongo.timeout(GRACE):
+                await self._finish(self._stream.close())
+
+    async def _open(self, token: dict[str, Any] | None) -> None:
+        with pymongo.timeout(self._timeout):
+            stream = self._collection.watch(
+                [{"$match": {"operationType": "insert"}}],
+                resume_after=token,
+                max_await_time_ms=round(min(IDLE_REPORT, self._timeout / 2) * 1000),
+            )
+            self._stream = await stream if inspect.isawaitable(stream) else stream
+            await self._stream.__aenter__()
+            # Proves that the server is the primary, and that it knows what a majority has.
+            linear = self._collection.with_options(read_concern=ReadConcern("linearizable"))
+            await linear.find_one({"_id": ""})
+
+    async def _finish(self, step: Awaitable[T]) -> T:
+        try:
+            return await self._steps.finish(step)
+        except (PyMongoError, TimeoutError) as error:
+            raise self._error(error) from error
+
+    def _error(self, error: PyMongoError | TimeoutError) -> StorageError:
+        refused = isinstance(error, OperationFailure) and not (
+            error.timeout or error.has_error_label("ResumableChangeStreamError")
+        )
+        if refused and self.position:
+            return PositionLost("MongoDB: cannot go on from there")
+        return StorageUnavailable(f"MongoDB: {type(error).__name__}")
 
 
 def _motor_client(url: str, **options: Any) -> Any:
@@ -241,49 +398,3 @@ def _motor_client(url: str, **options: Any) -> Any:
     from motor.motor_asyncio import AsyncIOMotorClient
 
     return AsyncIOMotorClient(url, io_loop=asyncio.get_running_loop(), **options)
-
-
-def default_options(url: str, timeout: float) -> dict[str, Any]:
-    """Return the client options that the address leaves open; `timeout` is in seconds.
-
-    Without them a server that hangs holds an operation up for half a minute.
-    """
-    milliseconds = round(timeout * 1000)
-    options = {
-        "timeoutMS": milliseconds,
-        "serverSelectionTimeoutMS": milliseconds,
-        "connectTimeoutMS": 1000,
-        "heartbeatFrequencyMS": 1000,
-        "retryWrites": True,
-        "w": "majority",
-        "appname": "tornado_auth",
-    }
-    pairs = re.split("[&;]", url.partition("?")[2])
-    chosen = {pair.partition("=")[0].lower() for pair in pairs}
-    return {name: value for name, value in options.items() if name.lower() not in chosen}
-
-
-def _members(record: Record) -> dict[str, Any]:
-    document = to_document(record)
-    del document["id"]
-    return document | {_PURGE_AT: _date(record.expires_at), _MARK: secrets.token_hex(16)}
-
-
-def _date(seconds: int | None) -> datetime | None:
-    if seconds is None:
-        return None
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):  # beyond the year 9999, or before the first
-        return None
-
-
-def _equal(**values: str | int) -> dict[str, Any]:
-    # $eq: even a value that got past the guard is compared, never obeyed.
-    return {name: {"$eq": value} for name, value in values.items()}
-
-
-def _taken_field(error: DuplicateKeyError) -> str:
-    details = error.details or {}
-    field = next(iter(details.get("keyPattern", {"_id": 1})))
-    return "id" if field == "_id" else str(field)

@@ -26,17 +26,23 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from tornado_auth.errors import AlreadyExists, Stale
-from tornado_auth.storage import Backend, Collection, update
-from tornado_auth.storage.contract_records import HARD_TEXTS, NewerThing, Thing, race, thing
+from tornado_auth.storage import Backend, update
+from tornado_auth.storage.contract.feed import FeedContract
+from tornado_auth.storage.contract.reads import ReadContract
+from tornado_auth.storage.contract_records import (
+    HARD_TEXTS,
+    NOW,
+    Both,
+    NewerThing,
+    Thing,
+    Things,
+    race,
+    thing,
+)
 from tornado_auth.storage.guard import GuardedCollection
 
-Things = Collection[Thing]
-Both = tuple[Things, Things]  # the same things through two backends
 
-NOW = 4_000_000_000  # far ahead, so that no database removes by its own clock what a test needs
-
-
-class StorageContract:
+class StorageContract(ReadContract, FeedContract):
     """Subclass it, name the class `Test...`, and supply the fixture `make_backend`.
 
     Set `purges_itself` where the database removes expired records without being asked.
@@ -77,7 +83,7 @@ class StorageContract:
         """The same things through two backends."""
         return things, GuardedCollection(another.collection(Thing), Thing, lambda: NOW)
 
-    # one record
+    # one record; look-ups are in reads.py, feeds in feed.py
 
     async def test_a_record_comes_back_as_it_was_inserted(self, things: Things) -> None:
         """Types too: a tuple is no list, True is no 1."""
@@ -131,43 +137,6 @@ class StorageContract:
             await things.insert(thing(str(number), name=name))
         for number, name in enumerate(names):
             assert [found.id for found in await things.find(name=name)] == [str(number)]
-
-    async def test_what_is_not_there_is_none(self, things: Things) -> None:
-        """A look-up never raises for a missing record."""
-        await things.insert(thing("a"))
-        assert await things.get("b") is None
-        assert await things.get("") is None
-        assert await things.find(owner="nobody") == []
-
-    # find
-
-    async def test_find_returns_records_in_the_order_of_their_ids(self, things: Things) -> None:
-        """By code point, so that two backends agree on a page."""
-        ids = ["b", "a", "B", "10", "9", "é", "z", "👩", "\uffee"]
-        for id in ids:
-            await things.insert(thing(id))
-        assert [found.id for found in await things.find()] == sorted(ids)
-
-    async def test_find_pages_through_everything(self, things: Things) -> None:
-        """`after` is the last id of the page before."""
-        ids = [f"{number:02}" for number in range(10)]
-        for id in reversed(ids):
-            await things.insert(thing(id))
-        pages, after = [], ""
-        while page := await things.find(after=after, limit=4):
-            pages.append([found.id for found in page])
-            after = page[-1].id
-        assert pages == [ids[:4], ids[4:8], ids[8:]]
-
-    async def test_find_takes_several_conditions(self, things: Things) -> None:
-        """All of them must hold, on each page."""
-        for number in range(8):
-            owner, colour = "ab"[number % 2], "rg"[number // 4]
-            await things.insert(thing(str(number), owner=owner, colour=colour))
-        assert [found.id for found in await things.find(owner="a")] == ["0", "2", "4", "6"]
-        assert [found.id for found in await things.find(owner="a", colour="g")] == ["4", "6"]
-        assert [found.id for found in await things.find(owner="b", after="3")] == ["5", "7"]
-        assert [found.id for found in await things.find(name="name of 5")] == ["5"]
 
     # insert and UNIQUE
 
