@@ -36,3 +36,34 @@ def test_a_value_is_replaced() -> None:
     cache.put(1, "new")
     assert cache.get(1) == "new"
     assert len(cache) == 1
+
+
+def test_lookups_are_counted() -> None:
+    cache: BoundedCache[int, str] = BoundedCache(4)
+    for number in range(3):  # the first one moves to the old generation
+        cache.put(number, "x")
+    for number in (0, 0, 1, 2, 5, 5):
+        cache.get(number)
+    assert (cache.hits, cache.misses) == (4, 2)
+    assert len(cache) == 3
+
+
+def test_those_used_last_stay_whatever_comes_once() -> None:
+    """An entry is safe while fewer than half of the size come between two uses."""
+    cache: BoundedCache[int, int] = BoundedCache(20)
+    cache.put(-1, -1)
+    for number in range(1000):
+        cache.put(number, number)
+        if number % 9 == 0:
+            assert cache.get(-1) == -1
+    for number in range(2000, 2020):
+        cache.put(number, number)
+    assert cache.get(-1) is None
+
+
+def test_a_cache_of_one_is_a_cache() -> None:
+    cache: BoundedCache[int, int] = BoundedCache(1)
+    for number in range(5):
+        cache.put(number, number)
+        assert cache.get(number) == number
+        assert len(cache) <= 2

@@ -1,97 +1,19 @@
-"""Tokens and the sessions they name: what is remembered, for how long, and what an outage does."""
+"""Tokens and the sessions they name: what is remembered, and for how long."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tests.checks_world import IDLE_LIMIT, World, started
 from tests.conftest import FakeClock
-from tests.issuer import key_set
-from tests.unreliable import Unreliable
-from tornado_auth.checks import Checks
-from tornado_auth.metrics import Metrics
-from tornado_auth.models import Session, TokenType, User, Who
-from tornado_auth.storage import Storage
-from tornado_auth.storage.memory import MemoryBackend
-
-ISSUER = "https://auth.example.org"
-IDLE_LIMIT = 10_000
-STALE_LIMIT = 60
-NEVER = 4_000_000_000
-
-
-class World:
-    """Checks over a store in memory that can fail, and the tokens of its people."""
-
-    def __init__(self, clock: FakeClock, **options: Any) -> None:
-        self.clock = clock
-        self.keys = key_set()
-        self.metrics = Metrics()
-        storage = Storage(MemoryBackend(), clock)
-        self.sessions = Unreliable(storage.sessions)
-        self.users = Unreliable(storage.users)
-        self.checks = Checks(
-            self.keys,
-            self.sessions,  # type: ignore[arg-type]
-            self.users,  # type: ignore[arg-type]
-            metrics=self.metrics,
-            now=clock,
-            **{
-                "issuer": ISSUER,
-                "idle_limit": IDLE_LIMIT,
-                "stale_limit": STALE_LIMIT,
-                **options,
-            },
-        )
-
-    @property
-    def who(self) -> Callable[[str], Awaitable[Who | None]]:
-        return self.checks.who
-
-    async def sign_in(self, name: str = "ann", **members: Any) -> str:
-        now = self.clock()
-        user = User(id=f"user-{name}", username=name, username_key=name, created_at=now)
-        session = Session(
-            **{
-                "id": f"session-{name}",
-                "user_id": user.id,
-                "identity_id": f"dev:{name}",
-                "provider": "dev",
-                "auth_time": now,
-                "created_at": now,
-                "last_seen_at": now,
-                "expires_at": NEVER,
-                **members,
-            }
-        )
-        await self.users.insert(user)
-        await self.sessions.insert(session)
-        return await self.token(sid=session.id, userid=user.id)
-
-    async def token(self, *, typ: str = TokenType.SESSION, **claims: Any) -> str:
-        common = {"iss": ISSUER, "aud": ISSUER, "iat": self.clock(), "exp": NEVER}
-        return await self.keys.sign({**common, **claims}, typ=typ)
-
-    def store_fails(self, failing: bool = True) -> None:
-        self.sessions.failing = self.users.failing = failing
-
-    def count(self, result: str) -> float:
-        labels = {"result": result}
-        return self.metrics.registry.get_sample_value("tornado_auth_checks_total", labels) or 0
+from tornado_auth.models import TokenType, Who
 
 
 @pytest.fixture
 async def world(clock: FakeClock) -> World:
     return World(clock)
-
-
-async def started(awaitable: Awaitable[Any]) -> asyncio.Task[Any]:
-    """Let something run until it waits."""
-    task = asyncio.ensure_future(awaitable)
-    await asyncio.sleep(0.01)
-    return task
 
 
 class TestTokens:
@@ -217,6 +139,8 @@ class TestSessions:
         assert await world.who(token) is not None
         await world.sessions.delete("session-ann")
         clock.advance(-3600)
+        assert await world.who(token) is not None  # less than a second has passed
+        clock.advance(1)
         assert await world.who(token) is None
 
 
@@ -259,63 +183,124 @@ class TestReading:
         await asyncio.sleep(0.01)
         assert task.cancelled()
 
-    # D13
-    async def test_an_ended_session_is_refused_at_once(self, world: World) -> None:
-        token = await world.sign_in()
-        assert await world.who(token) is not None
-        world.checks.refuse("session-ann")
-        assert await world.who(token) is None
-
     async def test_who_comes_later_does_not_join_a_reading_that_began_a_second_ago(
         self, world: World, clock: FakeClock
     ) -> None:
         token = await world.sign_in()
         world.users.answering.clear()
         early = await started(world.who(token))  # has read the session already
-        await world.sessions.delete("session-ann")  # elsewhere: nobody tells this process
+        await world.sessions.delete("session-ann")  # by hand: nobody leaves a mark
         clock.advance(1)
         assert await world.who(token) is None
         world.users.answering.set()
         assert await early is not None  # it asked before the end
         assert await world.who(token) is None
 
-    # D13
-    async def test_a_reading_under_way_does_not_bring_an_ended_session_back(
-        self, world: World, clock: FakeClock
+    async def test_an_answer_from_memory_needs_no_loop(self, world: World) -> None:
+        token = await world.sign_in()
+        assert await world.who(token) is not None
+        known = world.checks.recall(token)
+        assert not isinstance(known, asyncio.Future)
+        assert known is not None
+        assert known.who.user.username == "ann"
+        assert world.checks.recall("rubbish") is None
+
+
+class TestMemory:
+    # S131 S133
+    async def test_tokens_of_ended_sessions_push_no_good_one_out(self, clock: FakeClock) -> None:
+        world = World(clock, known_sessions=20)
+        await world.follow()
+        token = await world.sign_in()
+        assert await world.who(token) is not None
+        reads = world.sessions.reads
+        for number in range(200):
+            ended = await world.token(sid=f"ended-{number}", userid="user-ann")
+            assert await world.who(ended) is None
+            assert await world.who(token) is not None
+        assert world.sessions.reads == reads + 200
+        assert len(world.checks._known) == 1
+
+    # S133
+    async def test_bogus_tokens_are_not_remembered(self, world: World) -> None:
+        token = await world.sign_in()
+        head, body, signature = token.split(".")
+        for number in range(100):
+            assert await world.who(f"{head}.{body}.{number:04}{signature[4:]}") is None
+        assert len(world.checks._tokens) == 0
+        assert world.sessions.reads == 0
+
+    async def test_it_is_bounded_and_its_use_is_counted(self, clock: FakeClock) -> None:
+        world = World(clock, known_sessions=10)
+        tokens = [await world.sign_in(f"name{number}") for number in range(30)]
+        for token in tokens:
+            await world.who(token)
+        await world.who(tokens[-1])
+
+        def sample(name: str, **labels: str) -> float | None:
+            return world.metrics.registry.get_sample_value(f"tornado_auth_{name}", labels)
+
+        for cache in ("tokens", "sessions"):
+            assert 5 <= (sample("cached", cache=cache) or 0) <= 10
+            assert sample("cache_lookups_total", cache=cache, result="hit") == 1
+            assert (sample("cache_lookups_total", cache=cache, result="miss") or 0) >= 30
+
+
+class TestPermissionToken:
+    async def permission_token(self, world: World, **claims: Any) -> str:
+        named = {"sid": "session-ann", "userid": "user-ann", "aud": "files", "service": "files"}
+        permissions = {"read": True, "write": False, "limit": 5, "admin": "true"}
+        return await world.token(
+            typ=TokenType.PERMISSION, **{**named, "permissions": permissions, **claims}
+        )
+
+    # S116
+    async def test_it_opens_its_own_service_alone(self, world: World) -> None:
+        await world.sign_in()
+        token = await self.permission_token(world)
+        for _ in range(2):  # read, and remembered
+            who = await world.who(token, service="files")
+            assert who is not None
+            assert who.user.username == "ann"
+            assert await world.who(token, service="mail") is None
+            assert await world.who(token) is None
+
+    async def test_asked_first_by_another_service_it_still_opens_its_own(
+        self, world: World
     ) -> None:
-        token = await world.sign_in()
-        world.sessions.answering.clear()
-        early = await started(world.who(token))  # has read the session, not yet the user
+        await world.sign_in()
+        token = await self.permission_token(world)
+        assert await world.who(token) is None
+        assert await world.who(token, service="mail") is None
+        assert await world.who(token, service="files") is not None
+
+    async def test_it_brings_what_is_granted_by_true_alone(self, world: World) -> None:
+        session_token = await world.sign_in()
+        token = await self.permission_token(world)
+        assert world.checks.granted_by(token, "files") == {"read"}
+        assert world.checks.granted_by(token, "mail") is None
+        assert world.checks.granted_by(session_token, "files") is None
+        for junk in (None, [], "read", 5):
+            token = await self.permission_token(world, permissions=junk)
+            assert world.checks.granted_by(token, "files") == frozenset()
+
+    # D13 S125
+    async def test_it_ends_with_its_session(self, world: World) -> None:
+        await world.sign_in()
+        token = await self.permission_token(world)
+        assert await world.who(token, service="files") is not None
         await world.sessions.delete("session-ann")
-        world.checks.refuse("session-ann")
-        assert await world.who(token) is None
-        world.sessions.answering.set()
-        assert await early is not None  # it asked before the end
-        assert await world.who(token) is None
-        clock.advance(1)
-        assert await world.who(token) is None
+        await world.revocations.session_ended("session-ann")
+        assert await world.who(token, service="files") is None
 
-    async def test_a_reading_under_way_does_not_bring_an_old_name_back(self, world: World) -> None:
-        token = await world.sign_in()
-        world.users.answering.clear()
-        early = await started(world.who(token))
-        user = await world.users._inner.get("user-ann")
-        await world.users.replace(replace(user, username="queen"))
-        world.checks.forget("session-ann")
-        late = await started(world.who(token))
-        world.users.answering.set()
-        assert [(await task).user.username for task in (early, late)] == ["ann", "queen"]
-        assert (await world.who(token)).user.username == "queen"
-        assert world.sessions.reads == 2
-
-    async def test_what_is_forgotten_is_read_again(self, world: World) -> None:
-        token = await world.sign_in()
-        await world.who(token)
-        user = await world.users.get("user-ann")
-        await world.users.replace(replace(user, username="queen"))
-        assert (await world.who(token)).user.username == "ann"
-        world.checks.forget("session-ann")
-        assert (await world.who(token)).user.username == "queen"
+    @pytest.mark.parametrize("claims", [{"sid": None}, {"userid": "user-bob"}, {"exp": 1}])
+    async def test_one_that_names_no_live_session_of_its_user_opens_nothing(
+        self, world: World, claims: dict[str, Any]
+    ) -> None:
+        await world.sign_in()
+        await world.sign_in("bob")
+        token = await self.permission_token(world, **claims)
+        assert await world.who(token, service="files") is None
 
 
 class TestLastUse:

@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tornado_auth.caches import BoundedCache
 from tornado_auth.metrics import Metrics
+from tornado_auth.supervisor import SupervisorMetrics
 
 DOCUMENTATION = Path(__file__).parent.parent / "docs" / "metrics.md"
 ROWS = {
@@ -15,7 +17,7 @@ ROWS = {
 }
 
 
-def documented_form(metrics: Metrics) -> dict[str, list[str]]:
+def documented_form(metrics: Metrics | SupervisorMetrics) -> dict[str, list[str]]:
     """The names as they are queried, with their labels."""
     metric_objects = [value for value in vars(metrics).values() if hasattr(value, "labels")]
     return {
@@ -24,19 +26,46 @@ def documented_form(metrics: Metrics) -> dict[str, list[str]]:
     }
 
 
+def form_of_caches() -> dict[str, list[str]]:
+    """The same of what is read from the caches."""
+    metrics = Metrics()
+    metrics.watch_cache("tokens", BoundedCache(1))
+    named = [sample for family in metrics._caches.collect() for sample in family.samples]
+    return {sample.name: sorted(sample.labels) for sample in named}
+
+
 def sample(metrics: Metrics, name: str, **labels: str) -> float | None:
     return metrics.registry.get_sample_value(name, labels)
 
 
 def test_each_metric_is_documented_with_its_labels() -> None:
-    assert documented_form(Metrics()) == ROWS
+    workers = documented_form(SupervisorMetrics())
+    assert documented_form(Metrics()) | form_of_caches() | workers == ROWS
 
 
 def test_each_metric_is_an_attribute_of_metrics() -> None:
     metrics = Metrics()
     families = {family.name for family in metrics.registry.collect()}
-    assert families == {name.removesuffix("_total") for name in documented_form(metrics)}
-    assert len(families) == 9
+    names = documented_form(metrics) | form_of_caches()
+    assert families == {name.removesuffix("_total") for name in names}
+    assert len(families) == 13
+
+
+def test_a_cache_is_measured_when_it_is_asked_for() -> None:
+    metrics = Metrics()
+    cache: BoundedCache[str, int] = BoundedCache(10)
+    metrics.watch_cache("tokens", cache)
+    cache.put("a", 1)
+    for key in ("a", "a", "b"):
+        cache.get(key)
+    assert sample(metrics, "tornado_auth_cached", cache="tokens") == 1
+    lookups = "tornado_auth_cache_lookups_total"
+    assert sample(metrics, lookups, cache="tokens", result="hit") == 2
+    assert sample(metrics, lookups, cache="tokens", result="miss") == 1
+    cache.put("c", 3)
+    assert sample(metrics, "tornado_auth_cached", cache="tokens") == 2
+    body, _ = metrics.render()
+    assert b'tornado_auth_cached{cache="tokens"} 2.0' in body
 
 
 def test_two_servers_in_one_process_count_apart() -> None:

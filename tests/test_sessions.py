@@ -7,8 +7,11 @@ from typing import Any
 import jwt
 import pytest
 
+from tests.checks_world import Follower
 from tests.conftest import FakeClock
 from tests.issuer import key_set
+from tests.unreliable import Unreliable
+from tornado_auth.errors import StorageUnavailable
 from tornado_auth.models import Identity, Session
 from tornado_auth.sessions import HANDOVER_LIFETIME, Sessions
 from tornado_auth.storage import Storage
@@ -22,11 +25,17 @@ ANN = Identity(
 
 
 @pytest.fixture
-async def sessions(storage: Storage, clock: FakeClock) -> Sessions:
+async def follower(storage: Storage, clock: FakeClock) -> Follower:
+    return Follower(storage.revocations, clock)
+
+
+@pytest.fixture
+async def sessions(storage: Storage, follower: Follower, clock: FakeClock) -> Sessions:
     return Sessions(
         storage.sessions,
         storage.handover_codes,
         key_set(),
+        revocations=follower.revocations,
         issuer=ISSUER,
         lifetime=LIFETIME,
         now=clock,
@@ -95,7 +104,7 @@ class TestSession:
     # D13
     async def test_it_is_ended_by_exactly_one_of_twenty(self, sessions: Sessions) -> None:
         session = await sessions.start(ANN)
-        ended = await asyncio.gather(*(sessions.end(session.id) for _ in range(20)))
+        ended = await asyncio.gather(*(sessions.end(session) for _ in range(20)))
         assert sorted(ended) == [False] * 19 + [True]
         assert await sessions.of_user("ann") == []
 
@@ -108,6 +117,61 @@ class TestSession:
         assert await sessions.of_user("ann") == []
         assert await sessions.of_user("bob") == [other]
         assert await sessions.end_all("ann") == 0
+
+    async def test_more_than_fit_on_a_page_end_too(
+        self, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tornado_auth.sessions.PAGE", 3)
+        monkeypatch.setattr("tornado_auth.sessions.ENDS_AT_ONCE", 2)
+        for _ in range(8):
+            await sessions.start(ANN)
+        assert await sessions.end_all("ann") == 8
+
+
+class TestMarks:
+    # D13 S125
+    async def test_every_end_leaves_one(
+        self, sessions: Sessions, storage: Storage, follower: Follower
+    ) -> None:
+        one, *others = [await sessions.start(ANN) for _ in range(4)]
+        await sessions.end(one)
+        assert follower.knows(one.id)
+        assert not follower.knows(others[0].id)
+        await sessions.end_all("ann")
+        marks = await storage.revocations.find()
+        assert {mark.session_id for mark in marks} == {s.id for s in (one, *others)}
+
+    async def test_an_end_that_came_second_leaves_one_too(
+        self, sessions: Sessions, storage: Storage, follower: Follower
+    ) -> None:
+        session = await sessions.start(ANN)
+        await storage.sessions.delete(session.id)  # by a call that got no further
+        assert await sessions.end(session) is False
+        assert follower.knows(session.id)
+
+    # S125
+    async def test_an_end_that_nobody_can_vouch_for_has_everybody_look(
+        self, storage: Storage, follower: Follower, clock: FakeClock
+    ) -> None:
+        unreliable = Unreliable(storage.sessions)
+        sessions = Sessions(
+            unreliable,  # type: ignore[arg-type]
+            storage.handover_codes,
+            key_set(),
+            revocations=follower.revocations,
+            issuer=ISSUER,
+            lifetime=LIFETIME,
+            now=clock,
+        )
+        session, read_at = await sessions.start(ANN), follower.monotonic()
+        unreliable.failing = True
+        with pytest.raises(StorageUnavailable):
+            await sessions.end(session)
+        assert follower.revocations.has_changed("ann", read_at)
+        assert not follower.knows(session.id)
+        await follower.revocations.stop()  # what is due is left at the end
+        (mark,) = await storage.revocations.find()
+        assert (mark.user_id, mark.session_id) == ("ann", "")
 
 
 class TestLastUse:
@@ -122,7 +186,7 @@ class TestLastUse:
         self, sessions: Sessions, clock: FakeClock
     ) -> None:
         session = await sessions.start(ANN)
-        await sessions.end(session.id)
+        await sessions.end(session)
         await sessions.note_seen({session.id: clock()})
         assert await sessions.of_user("ann") == []
 
@@ -183,7 +247,7 @@ class TestHandover:
     ) -> None:
         session = await sessions.start(ANN)
         code = await sessions.hand_over(session.id)
-        await sessions.end(session.id)
+        await sessions.end(session)
         for bad in (code, "", "x" * 43, session.id):
             assert await sessions.redeem(bad) is None
 
@@ -192,7 +256,16 @@ class TestPermissionToken:
     # S105 D11
     async def test_it_is_for_one_service_and_for_minutes(self, clock: FakeClock) -> None:
         issuer = TokenIssuer(key_set(), issuer=ISSUER, permission_lifetime=300, now=clock)
-        token = await issuer.permission_token("ann", "files", {"read": True, "limit": 5})
+        session = Session(
+            id="session-ann",
+            user_id="ann",
+            identity_id="github:1",
+            provider="github",
+            auth_time=0,
+            created_at=0,
+            last_seen_at=0,
+        )
+        token = await issuer.permission_token(session, "files", {"read": True, "limit": 5})
         assert jwt.get_unverified_header(token)["typ"] == "permission+jwt"
         claims = claims_of(token, "files")
         assert len(claims.pop("jti")) >= 22
@@ -201,6 +274,7 @@ class TestPermissionToken:
             "sub": "ann",
             "aud": "files",
             "userid": "ann",
+            "sid": "session-ann",
             "service": "files",
             "permissions": {"read": True, "limit": 5},
             "iat": clock(),

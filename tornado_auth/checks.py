@@ -1,56 +1,58 @@
 """A token's way to an answer: may this request pass, and as whom?
 
 The only way in for /auth/check, /auth/verify, the cookie and the Bearer header alike. Owns what is
-remembered between two checks: tokens whose signature was verified, and for one second who a
-session belongs to. That second is the bound within which an ended session or a disabled user is
-refused by every process. A store that does not answer never makes a good token bad: who is known
-passes for `stale_limit` seconds, who is not gets StorageUnavailable. Only a few callers wait to
-learn that it still does not answer; for the others it is as it was a moment ago. Never writes to
-the store.
+remembered between two checks: tokens whose signature was verified, and whose a session is.
+
+What was read is as good as new while it is less than a second old, or while the revocation feed
+was complete less than a second ago and has told of no change since. So an answer from memory
+needs no question to the store, and an ended session is refused within a second all the same.
+A store that does not answer never makes a good token bad: who is known passes for `stale_limit`
+seconds, who is not gets StorageUnavailable. Never writes to the store.
 """
 
 import asyncio
-import logging
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from functools import partial
+from hashlib import blake2b
+from typing import NamedTuple
 
 from tornado_auth.caches import BoundedCache
-from tornado_auth.digests import digest
 from tornado_auth.errors import InvalidToken, StorageUnavailable
+from tornado_auth.granted import granted_names
 from tornado_auth.keys import KeySet
 from tornado_auth.metrics import Metrics
 from tornado_auth.models import Session, TokenType, User, Who
+from tornado_auth.readings import Known, Outcome, Readings
+from tornado_auth.revocations import Revocations
 from tornado_auth.storage import Collection
 
-logger = logging.getLogger(__name__)
-
-FRESH_FOR = 1
-_TOKENS = 100_000
-_SESSIONS = 100_000
+FRESH_FOR = 1.0
+REREAD_AFTER = 60.0  # in the background: last uses, and what changed without a mark
+FORGET_AFTER = 2 * REREAD_AFTER
+PATIENCE = 0.5  # seconds that somebody waits for the store who could pass without it
+_REFUSED = 10_000
 _WRITE_SEEN_EVERY = 300
 
 
-@dataclass(frozen=True, slots=True)
-class _Verified:
+class Verified(NamedTuple):
+    """What a token says; `granted` are the permissions in a permission token for `service`."""
+
     session_id: str
     user_id: str
     expires_at: int
+    service: str = ""
+    granted: frozenset[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    who: Who | None
-    read_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    task: asyncio.Task[_Known]
-    began_at: int
+Answer = Known | None
 
 
 class Checks:
-    """Answer for session tokens; `idle_limit` and `stale_limit` are in seconds."""
+    """Answer for tokens; `idle_limit` and `stale_limit` are in seconds.
+
+    At most `known_sessions` tokens, and as many sessions, are remembered.
+    """
 
     def __init__(
         self,
@@ -58,55 +60,66 @@ class Checks:
         sessions: Collection[Session],
         users: Collection[User],
         *,
+        revocations: Revocations,
         issuer: str,
         idle_limit: int,
         stale_limit: int,
+        known_sessions: int,
         metrics: Metrics,
         now: Callable[[], int],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._keys = keys
-        self._sessions = sessions
-        self._users = users
         self._issuer = issuer
         self._idle_limit = idle_limit
         self._stale_limit = stale_limit
+        self._revocations = revocations
         self._metrics = metrics
         self._now = now
-        self._tokens: BoundedCache[str, _Verified] = BoundedCache(_TOKENS)
-        self._known: BoundedCache[str, _Known] = BoundedCache(_SESSIONS)
-        self._reading: dict[str, _Reading] = {}
-        self._failed_at: int | None = None
+        self._monotonic = monotonic
+        self._passed = metrics.checks.labels("passed")
+        self._refusals = metrics.checks.labels("refused")
+        self._write_seen_every = min(_WRITE_SEEN_EVERY, idle_limit // 10)
         self._seen: dict[str, int] = {}
+        self._tokens: BoundedCache[bytes, Verified] = BoundedCache(known_sessions)
+        self._known: BoundedCache[str, Known] = BoundedCache(known_sessions)
+        # Apart, so that nobody can push good sessions out with ended ones.
+        self._refused: BoundedCache[str, Known] = BoundedCache(_REFUSED)
+        self._readings = Readings(sessions, users, keep=self._keep, monotonic=monotonic)
+        metrics.watch_cache("tokens", self._tokens)
+        metrics.watch_cache("sessions", self._known)
 
-    async def who(self, token: str) -> Who | None:
+    async def who(self, token: str, *, service: str = "") -> Who | None:
         """Return whose session a token names, or None if it opens nothing.
 
-        Raises StorageUnavailable when that cannot be told.
+        A permission token counts for its own `service` alone. Raises StorageUnavailable when
+        nobody can tell.
         """
-        verified = self._verify(token)
-        if verified is None:
-            self._count("refused")
-            return None
-        known = self._known.get(verified.session_id)
-        if known is None or self._age(known.read_at) >= FRESH_FOR:
-            known = await self._refresh(verified.session_id, known)
-        who = known.who
-        if who is None or who.user.id != verified.user_id or not self._is_live(who):
-            self._count("refused")
-            return None
-        self._count("passed" if self._age(known.read_at) < FRESH_FOR else "stale")
-        self._note_seen(who.session)
-        return who
+        answer = self.recall(token, service=service)
+        if isinstance(answer, asyncio.Future):
+            answer = await answer
+        return answer.who if answer else None
 
-    def refuse(self, session_id: str) -> None:
-        """Refuse a session at once in this process, because it was just ended."""
-        self._reading.pop(session_id, None)
-        self._known.put(session_id, _Known(None, self._now()))
+    def recall(self, token: str, *, service: str = "") -> Answer | asyncio.Future[Answer]:
+        """Answer like `who`, at once if it is known; `who` of the result is never None."""
+        verified = self._verify(token, service)
+        if verified is None or self._revocations.has_ended(verified.session_id):
+            self._refusals.inc()
+            return None
+        known = self._remembered(verified)
+        now = self._monotonic()
+        if known is not None and self._age(known, now) < FRESH_FOR:
+            age = now - known.read_at
+            if age >= REREAD_AFTER:
+                self._readings.refresh(verified.session_id)
+            if age < FORGET_AFTER:
+                return self._judge(verified, known)
+        return self._read(verified, known, now)
 
-    def forget(self, session_id: str) -> None:
-        """Read a session and its user again at the next check, because they just changed."""
-        self._reading.pop(session_id, None)
-        self._known.pop(session_id)
+    def granted_by(self, token: str, service: str) -> frozenset[str] | None:
+        """Return what a permission token for this service grants; None for a session token."""
+        verified = self._verify(token, service)
+        return verified.granted if verified else None
 
     def take_seen(self) -> dict[str, int]:
         """Return which sessions were used and when, and start a new list."""
@@ -117,103 +130,152 @@ class Checks:
         """Put back on the list what could not be written down."""
         self._seen = seen | self._seen
 
-    def _verify(self, token: str) -> _Verified | None:
-        key = digest(token)
+    # -- tokens ---------------------------------------------------------------------------------
+
+    def _verify(self, token: str, service: str) -> Verified | None:
+        key = blake2b(token.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         verified = self._tokens.get(key)
         if verified is None:
-            try:
-                claims = self._keys.verify(
-                    token,
-                    typ=TokenType.SESSION,
-                    issuer=self._issuer,
-                    audience=self._issuer,
-                    now=self._now(),
-                )
-            except InvalidToken:
+            verified = self._read_session_token(token)
+            if verified is None and service:
+                verified = self._read_permission_token(token, service)
+            if verified is None:
                 return None
-            session_id, user_id = claims.get("sid"), claims.get("userid")
-            if not isinstance(session_id, str) or not isinstance(user_id, str):
-                return None
-            verified = _Verified(session_id, user_id, claims["exp"])
             self._tokens.put(key, verified)
-        return verified if verified.expires_at > self._now() else None
+        if verified.expires_at <= self._now() or verified.service not in ("", service):
+            return None
+        return verified
 
-    async def _refresh(self, session_id: str, known: _Known | None) -> _Known:
-        """Read a session and its user again, or fall back on what is known of them."""
-        usable = known is not None and self._age(known.read_at) <= self._stale_limit
+    def _read_session_token(self, token: str) -> Verified | None:
+        return self._read_token(token, TokenType.SESSION, self._issuer)
+
+    def _read_permission_token(self, token: str, service: str) -> Verified | None:
+        return self._read_token(token, TokenType.PERMISSION, service)
+
+    def _read_token(self, token: str, typ: TokenType, audience: str) -> Verified | None:
         try:
-            if self._is_down(somebody_waits=usable and bool(self._reading)):
-                raise StorageUnavailable("The store did not answer a moment ago.")
-            return await self._read_once(session_id)
-        except StorageUnavailable:
-            if known is None or not usable:
-                self._count("unavailable")
-                raise
-            return known
+            claims = self._keys.verify(
+                token, typ=typ, issuer=self._issuer, audience=audience, now=self._now()
+            )
+        except InvalidToken:
+            return None
+        session_id, user_id = claims.get("sid"), claims.get("userid")
+        if not isinstance(session_id, str) or not isinstance(user_id, str):
+            return None
+        if typ is TokenType.SESSION:
+            return Verified(session_id, user_id, claims["exp"])
+        granted = granted_names(claims.get("permissions"))
+        return Verified(session_id, user_id, claims["exp"], audience, granted)
 
-    async def _read_once(self, session_id: str) -> _Known:
-        """Read for all who ask at the same time."""
-        reading = self._reading.get(session_id)
-        # One that takes longer may have read what has changed since: a newcomer asks anew.
-        if reading is None or self._age(reading.began_at) >= FRESH_FOR:
-            reading = _Reading(asyncio.ensure_future(self._read(session_id)), self._now())
-            self._reading[session_id] = reading
-        # A caller who goes away must not end the reading for the others.
-        return await asyncio.shield(reading.task)
+    # -- sessions -------------------------------------------------------------------------------
 
-    async def _read(self, session_id: str) -> _Known:
-        known = _Known(None, self._now())
-        task = asyncio.current_task()
+    def _remembered(self, verified: Verified) -> Known | None:
+        """Return what is known of a session, unless its user has changed since."""
+        known = self._known.get(verified.session_id) or self._refused.get(verified.session_id)
+        if known is None or self._revocations.has_changed(verified.user_id, known.read_at):
+            return None
+        return known
+
+    def _age(self, known: Known, now: float) -> float:
+        """Return for how many seconds it has not been certain that this is still true."""
+        if known.read_at >= self._revocations.complete_since:
+            return now - max(known.read_at, self._revocations.as_of)
+        return now - known.read_at
+
+    def _read(
+        self, verified: Verified, known: Known | None, now: float
+    ) -> Answer | asyncio.Future[Answer]:
+        """Ask the store, unless it does not answer these days and there is something to go by."""
+        fallback = known if known and self._is_usable(known, now) else None
+        failed_at = self._readings.failed_at
+        if fallback is not None:
+            others_try = failed_at is not None and self._readings.is_busy
+            if others_try or self._readings.is_slow:
+                return self._fall_back(verified, fallback)
+        if failed_at is not None and now - failed_at < FRESH_FOR:
+            return self._fall_back(verified, fallback)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        settle = partial(self._settle, verified, fallback, future)
         try:
-            session = await self._sessions.get(session_id)
-            user = await self._users.get(session.user_id) if session else None
-            if session and user:
-                known = replace(known, who=Who(user=user, session=session))
-            self._failed_at = None
-            # Taken out by `refuse` or `forget`, or overtaken: what it read is out of date.
-            if self._is_current(session_id, task):
-                self._known.put(session_id, known)
-            return known
+            self._readings.read(verified.session_id, settle)
         except StorageUnavailable:
-            self._note_failure()
-            raise
-        finally:
-            if self._is_current(session_id, task):
-                del self._reading[session_id]
+            return self._fall_back(verified, fallback)
+        if fallback is not None:
+            # In two halves: while this process itself stands still, at most one of them passes.
+            half = PATIENCE / 2
+            loop.call_later(half, loop.call_later, half, self._lose_patience, future, settle)
+        return future
 
-    def _is_current(self, session_id: str, task: asyncio.Task[object] | None) -> bool:
-        reading = self._reading.get(session_id)
-        return reading is not None and reading.task is task
+    def _lose_patience(
+        self, future: asyncio.Future[Answer], settle: Callable[[Outcome], None]
+    ) -> None:
+        if not future.done():
+            self._readings.is_slow = True
+            settle(StorageUnavailable("The store takes its time."))
 
-    def _is_down(self, *, somebody_waits: bool) -> bool:
-        """Tell whether reading is in vain: it failed just now, or somebody is at it since."""
-        if self._failed_at is None:
-            return False
-        return somebody_waits or self._age(self._failed_at) < FRESH_FOR
+    def _settle(
+        self,
+        verified: Verified,
+        fallback: Known | None,
+        future: asyncio.Future[Answer],
+        outcome: Outcome,
+    ) -> None:
+        if future.done():  # whoever waited went away
+            return
+        try:
+            if isinstance(outcome, Known):
+                future.set_result(self._judge(verified, outcome))
+            else:
+                self._metrics.storage_errors.inc()
+                future.set_result(self._fall_back(verified, fallback))
+        except StorageUnavailable as error:
+            future.set_exception(error)
 
-    def _note_failure(self) -> None:
-        self._metrics.storage_errors.inc()
-        if self._failed_at != self._now():
-            logger.warning("storage_unavailable", exc_info=True)
-        self._failed_at = self._now()
-
-    def _age(self, moment: int) -> int:
-        # abs: a clock that is set back must not make anything fresh for hours.
-        return abs(self._now() - moment)
-
-    def _is_live(self, who: Who) -> bool:
-        now, session = self._now(), who.session
-        last_seen_at = max(session.last_seen_at, self._seen.get(session.id, 0))
+    def _is_usable(self, known: Known, now: float) -> bool:
         return (
-            who.user.disabled_at is None
-            and (session.expires_at is None or session.expires_at > now)
-            and last_seen_at + self._idle_limit > now
+            self._age(known, now) <= self._stale_limit
+            and now - known.read_at <= FORGET_AFTER + self._stale_limit
         )
 
-    def _note_seen(self, session: Session) -> None:
-        now = self._now()
-        if now - session.last_seen_at >= min(_WRITE_SEEN_EVERY, self._idle_limit // 10):
-            self._seen[session.id] = now
+    def _fall_back(self, verified: Verified, known: Known | None) -> Answer:
+        if known is None:
+            self._metrics.checks.labels("unavailable").inc()
+            raise StorageUnavailable("The store did not answer a moment ago.")
+        return self._judge(verified, known, stale=True)
 
-    def _count(self, result: str) -> None:
-        self._metrics.checks.labels(result).inc()
+    def _keep(self, session_id: str, known: Known) -> bool:
+        """Remember what was read; false if it was overtaken by a change and is to be read again."""
+        if not known.user_id or self._revocations.has_ended(session_id):
+            self._known.pop(session_id)
+            self._refused.put(session_id, Known(None, known.read_at))
+            return True
+        if self._revocations.has_changed(known.user_id, known.read_at):
+            return False
+        later = self._known.get(session_id) or self._refused.get(session_id)
+        if later is None or later.read_at <= known.read_at:
+            self._known.put(session_id, known)
+        return True
+
+    def _judge(self, verified: Verified, known: Known, *, stale: bool = False) -> Answer:
+        now = self._now()
+        if (
+            known.user_id != verified.user_id
+            or self._revocations.has_ended(verified.session_id)
+            or not self._is_live(known, now)
+        ):
+            self._refusals.inc()
+            return None
+        if stale:
+            self._metrics.checks.labels("stale").inc()
+        else:
+            self._passed.inc()
+        if now - known.last_seen_at >= self._write_seen_every:
+            self._seen[known.session_id] = now
+        return known
+
+    def _is_live(self, known: Known, now: int) -> bool:
+        if known.is_disabled or (known.expires_at is not None and known.expires_at <= now):
+            return False
+        last_seen_at = max(known.last_seen_at, self._seen.get(known.session_id, 0))
+        return last_seen_at + self._idle_limit > now

@@ -8,7 +8,6 @@ import logging
 from dataclasses import dataclass
 
 from tornado_auth.accounts import Accounts, profile
-from tornado_auth.checks import Checks
 from tornado_auth.errors import LoginError, TornadoAuthError
 from tornado_auth.extensions import Extensions
 from tornado_auth.metrics import Metrics
@@ -34,13 +33,11 @@ class Logins:
         accounts: Accounts,
         sessions: Sessions,
         *,
-        checks: Checks,
         extensions: Extensions,
         metrics: Metrics,
     ) -> None:
         self._accounts = accounts
         self._sessions = sessions
-        self._checks = checks
         self._extensions = extensions
         self._metrics = metrics
 
@@ -92,8 +89,7 @@ class Logins:
 
     async def end(self, who: Who, session: Session) -> None:
         """End any session of the same user, and run the hooks once."""
-        ended = await self._sessions.end(session.id)
-        self._checks.refuse(session.id)
+        ended = await self._sessions.end(session)
         if not ended:
             return
         self._metrics.logouts.inc()

@@ -6,8 +6,13 @@ the code give, so that nobody outside can make new time series. `docs/metrics.md
 Never serves them: the operations port does.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from collections.abc import Iterator
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
 
 NAMESPACE = "tornado_auth"
 
@@ -15,11 +20,54 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
+class Counting(Protocol):
+    """A counter whose labels are given."""
+
+    def inc(self) -> None:
+        """Count one more."""
+
+
+class Cache(Protocol):
+    """What is to be known of a cache; it counts by itself, for a counter costs more than a hit."""
+
+    hits: int
+    misses: int
+
+    def __len__(self) -> int: ...
+
+
+class _Caches(Collector):
+    """Reads the caches when it is asked."""
+
+    def __init__(self) -> None:
+        self.named: dict[str, Cache] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        sizes = GaugeMetricFamily(
+            f"{NAMESPACE}_cached", "Entries that are remembered.", labels=["cache"]
+        )
+        lookups = CounterMetricFamily(
+            f"{NAMESPACE}_cache_lookups", "Lookups in a cache.", labels=["cache", "result"]
+        )
+        for name, cache in self.named.items():
+            sizes.add_metric([name], len(cache))
+            lookups.add_metric([name, "hit"], cache.hits)
+            lookups.add_metric([name, "miss"], cache.misses)
+        yield sizes
+        yield lookups
+
+
 class Metrics:
     """The counters of one server; each attribute is a metric to call `labels` and `inc` on."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._caches = _Caches()
+        self.registry.register(self._caches)
+        self._count_sessions()
+        self._count_the_rest()
+
+    def _count_sessions(self) -> None:
         self.logins = self._counter(
             "logins_total", "Sign-ins that came to an end, by their result.", "provider", "result"
         )
@@ -28,6 +76,15 @@ class Metrics:
         self.checks = self._counter(
             "checks_total", "Requests whose session token was checked.", "result"
         )
+        self.revocation_lag_seconds = self._gauge(
+            "revocation_lag_seconds",
+            "Seconds since it was last certain that every ended session is known.",
+        )
+        self.revocations_heard = self._counter(
+            "revocations_heard_total", "Ended sessions and changed users that the feed reported."
+        )
+
+    def _count_the_rest(self) -> None:
         self.permission_answers = self._counter(
             "permission_answers_total",
             "Questions for a user's permissions, by how they were answered.",
@@ -57,6 +114,13 @@ class Metrics:
 
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
         return Counter(name, documentation, labels, namespace=NAMESPACE, registry=self.registry)
+
+    def _gauge(self, name: str, documentation: str, *labels: str) -> Gauge:
+        return Gauge(name, documentation, labels, namespace=NAMESPACE, registry=self.registry)
+
+    def watch_cache(self, name: str, cache: Cache) -> None:
+        """Report the size of a cache, and how often it was of use."""
+        self._caches.named[name] = cache
 
     def extension_failed(self, extension: str, hook: str) -> None:
         """Count a hook that failed."""

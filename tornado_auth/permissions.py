@@ -11,11 +11,12 @@ import functools
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from tornado_auth.caches import BoundedCache
 from tornado_auth.errors import SettingsError
+from tornado_auth.granted import granted_names
 from tornado_auth.limited_calls import LimitedCalls, accepts, import_named
 from tornado_auth.metrics import Metrics
 
@@ -53,6 +54,7 @@ class _Answer:
     result: str
     text: str | None
     at: int
+    granted: frozenset[str] = frozenset()
 
 
 class _Junk(ValueError):
@@ -128,6 +130,14 @@ class Permissions:
         self._metrics.permission_answers.labels(service, answer.result).inc()
         return None if answer.text is None else json.loads(answer.text)
 
+    def recall(self, service: str, user_id: str) -> frozenset[str] | None:
+        """Return what is granted if it was answered just now; None stands for: ask."""
+        answer = self._cached(service, user_id)
+        if answer is None:
+            return None
+        self._metrics.permission_answers.labels(service, answer.result).inc()
+        return answer.granted
+
     async def close(self) -> None:
         """Deny whoever still waits, and end the calls that can be ended."""
         for task in self._tasks:
@@ -140,7 +150,7 @@ class Permissions:
         answer = self._cache.get((service, user_id))
         if answer is None or not 0 <= self._now() - answer.at < self._cache_seconds:
             return None
-        return _Answer("cached", answer.text, answer.at)
+        return replace(answer, result="cached")
 
     async def _fresh(self, service: _Service, user_id: str) -> _Answer:
         key = (service.name, user_id)
@@ -165,7 +175,7 @@ class Permissions:
         at = self._now()
         try:
             answer = await service.calls.call(service.get_permissions, service.name, user_id)
-            return _Answer("answered", _checked(answer), at)
+            return _Answer("answered", _checked(answer), at, granted_names(answer))
         except Exception as error:
             reason = _reason(error)
             logger.error(

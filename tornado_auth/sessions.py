@@ -5,18 +5,22 @@ one-time codes by which another site gets such a token. Never answers whether a 
 `checks.py` does.
 """
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 from tornado_auth.digests import digest
+from tornado_auth.errors import StorageUnavailable
 from tornado_auth.keys import KeySet
 from tornado_auth.models import HandoverCode, Identity, Session, TokenType
+from tornado_auth.revocations import Revocations
 from tornado_auth.storage import Collection, update
 
 HANDOVER_LIFETIME = 60
 PAGE = 1000
+ENDS_AT_ONCE = 32
 _MAX_USER_AGENT = 256
 
 
@@ -29,6 +33,7 @@ class Sessions:
         handover_codes: Collection[HandoverCode],
         keys: KeySet,
         *,
+        revocations: Revocations,
         issuer: str,
         lifetime: int,
         now: Callable[[], int],
@@ -36,6 +41,7 @@ class Sessions:
         self._sessions = sessions
         self._handover_codes = handover_codes
         self._keys = keys
+        self._revocations = revocations
         self._issuer = issuer
         self._lifetime = lifetime
         self._now = now
@@ -89,13 +95,24 @@ class Sessions:
             found += page
         return sorted(found, key=lambda session: session.last_seen_at, reverse=True)
 
-    async def end(self, session_id: str) -> bool:
-        """End a session; true for exactly one of any number of callers."""
-        return await self._sessions.delete(session_id)
+    async def end(self, session: Session) -> bool:
+        """End a session everywhere; true for exactly one of any number of callers."""
+        try:
+            ended = await self._sessions.delete(session.id)
+        except StorageUnavailable:
+            self._revocations.user_may_have_changed(session.user_id)
+            raise
+        await self._revocations.session_ended(session.id)
+        return ended
 
     async def end_all(self, user_id: str) -> int:
-        """End every session of a user and return how many there were."""
-        return await self._sessions.delete_where(user_id=user_id)
+        """End every session of a user everywhere and return how many there were."""
+        ended = 0
+        while sessions := await self.of_user(user_id):
+            for start in range(0, len(sessions), ENDS_AT_ONCE):
+                some = sessions[start : start + ENDS_AT_ONCE]
+                ended += sum(await asyncio.gather(*map(self.end, some)))
+        return ended
 
     async def hand_over(self, session_id: str) -> str:
         """Make a code that can be redeemed once, within a minute."""

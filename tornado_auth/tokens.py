@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Mapping
 
 from tornado_auth.keys import KeySet
-from tornado_auth.models import TokenType
+from tornado_auth.models import Session, TokenType
 
 
 class TokenIssuer:
@@ -22,15 +22,19 @@ class TokenIssuer:
         self._now = now
 
     async def permission_token(
-        self, user_id: str, service: str, permissions: Mapping[str, object]
+        self, session: Session, service: str, permissions: Mapping[str, object]
     ) -> str:
-        """Sign what a user may do in a service; good for that service alone."""
+        """Sign what a user may do in a service; good for that service alone.
+
+        `sid` names the session, so that the token opens nothing at /auth/verify once that ended.
+        """
         now = self._now()
         claims = {
             "iss": self._issuer,
-            "sub": user_id,
+            "sub": session.user_id,
             "aud": service,
-            "userid": user_id,
+            "userid": session.user_id,
+            "sid": session.id,
             "service": service,
             "permissions": dict(permissions),
             "iat": now,

@@ -14,9 +14,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
@@ -40,6 +42,10 @@ def free_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 def base_environ(**environ: str) -> dict[str, str]:
@@ -72,18 +78,23 @@ def popen(
 
 
 class Process:
-    """One `tornado-auth serve`."""
+    """One `tornado-auth serve`; with `processes`, a parent and its workers."""
 
-    def __init__(self, environ: dict[str, str], folder: Path, *, dev: bool) -> None:
+    def __init__(
+        self, environ: dict[str, str], folder: Path, *, dev: bool, processes: int | None
+    ) -> None:
         self.port, self.ops_port = free_port(), free_port()
         self.url = f"http://localhost:{self.port}"
         self.ops_url = f"http://localhost:{self.ops_port}"
         self.log = folder / f"serve-{self.port}.log"
+        self.has_workers = processes is not None
         listen = {
             "TORNADO_AUTH_LISTEN": f"127.0.0.1:{self.port}",
             "TORNADO_AUTH_OPS_LISTEN": f"127.0.0.1:{self.ops_port}",
         }
         arguments = ["serve", "--dev"] if dev else ["serve"]
+        if processes is not None:
+            arguments.append(f"--processes={processes}")
         with self.log.open("w") as log:
             self.popen = popen(
                 arguments,
@@ -98,13 +109,31 @@ class Process:
     def group(self) -> int:
         return self.popen.pid
 
+    @property
+    def workers(self) -> list[int]:
+        """The process ids of the workers; none without `processes`."""
+        return [int(pid) for pid in _children(self.popen.pid)]
+
     def wait_live(self) -> None:
         wait_until(self._is_live, f"the service does not answer, see {self.log}")
 
+    def wait_ready(self) -> None:
+        wait_until(self.is_ready, f"the service is not ready, see {self.log}")
+
     def kill(self) -> None:
-        """End it as a power cut would."""
-        self.popen.kill()
+        """End it, with its workers, as a power cut would."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.group, signal.SIGKILL)
         self.popen.wait(STOP_LIMIT)
+
+    def logged(self) -> list[dict[str, Any]]:
+        """Return what it has logged."""
+        lines = self.log.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def events(self) -> list[str]:
+        """Return what it has logged, by name."""
+        return [line["event"] for line in self.logged()]
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to end and return its exit status."""
@@ -153,9 +182,9 @@ class Cluster:
     environ: dict[str, str]
     processes: list[Process] = field(default_factory=list)
 
-    def launch(self, *, dev: bool = True, **environ: str) -> Process:
+    def launch(self, *, dev: bool = True, processes: int | None = None, **environ: str) -> Process:
         """Begin to start a process."""
-        process = Process(self.environ | environ, self.folder, dev=dev)
+        process = Process(self.environ | environ, self.folder, dev=dev, processes=processes)
         self.processes.append(process)
         return process
 
@@ -180,9 +209,16 @@ class Cluster:
             output, errors = process.communicate(input, timeout=60)
         return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
 
+    def serve(self, processes: int, *, dev: bool = True, **environ: str) -> Process:
+        """Start a parent with workers, and wait until all of them can work."""
+        process = self.launch(dev=dev, processes=processes, **environ)
+        process.wait_live()
+        process.wait_ready()
+        return process
+
     def end(self) -> None:
         for process in self.processes:
-            if process.popen.poll() is None:
+            if process.popen.poll() is None or process.has_workers:
                 process.kill()
 
 
@@ -192,14 +228,16 @@ MakeCluster = Callable[..., Cluster]
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[MakeCluster]:
     made: list[Cluster] = []
+    # Not in `tmp_path`: the names of unix sockets have to be short.
+    with TemporaryDirectory() as temporary:
 
-    def make(**environ: str) -> Cluster:
-        made.append(Cluster(tmp_path, base_environ(**environ)))
-        return made[-1]
+        def make(**environ: str) -> Cluster:
+            made.append(Cluster(tmp_path, base_environ(TMPDIR=temporary, **environ)))
+            return made[-1]
 
-    yield make
-    for one in made:
-        one.end()
+        yield make
+        for one in made:
+            one.end()
 
 
 class Client:

@@ -5,6 +5,7 @@ import pytest
 
 from tests.flows.fixtures import MakePerson, Said, no_matter_which_store
 from tests.flows.journeys import Person, nobody_came_in
+from tests.forms import fail_to_sign_in
 from tests.service import Service, ServiceFactory
 
 PASSWORD = "correct horse battery staple"
@@ -73,7 +74,7 @@ async def test_a_wrong_password_is_told_without_saying_what_was_wrong(
 @no_matter_which_store
 async def test_who_guesses_too_often_has_to_wait(ann: Person) -> None:
     for _ in range(10):
-        ann.service.server.throttle.fail("login-account", "ann")
+        await fail_to_sign_in(ann.service, account="ann")
     await ann.sign_in_by_form("login-form", username="ann", password=PASSWORD)
     assert ann.browser.status == 429
     assert "Too many attempts." in ann.browser.text
