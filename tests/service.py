@@ -2,7 +2,8 @@
 
 `make_service` is a fixture: `service = await make_service(ALLOWED_SERVICES="files:my_module")`.
 Keyword arguments are environment variables; `dev=True` switches the development login on,
-`now=clock` gives it a clock. Every service made is stopped at the end of the test.
+`now=clock` gives it a clock, and a TORNADO_AUTH_LISTEN of `unix:/path` one more address. Every
+service made is stopped at the end of the test.
 """
 
 import json
@@ -16,7 +17,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from tornado.netutil import bind_sockets
 
 from tests.issuer import private_pem
-from tornado_auth.app import make_app, make_http_server, make_ops_app
+from tornado_auth.app import bind, make_app, make_http_server, make_listener, make_ops_app
 from tornado_auth.logins import Visitor
 from tornado_auth.models import AssertedIdentity, Session
 from tornado_auth.server import AuthServer, clock
@@ -47,20 +48,22 @@ class Service:
         self.settings = load_settings({**defaults, **environ}, dev=dev)
         self.server = AuthServer(self.settings, now=now)
         self.app = make_app(self.server)
-        self._http = make_http_server(self.app, self.settings)
+        self.listener = make_listener(self.app, self.server)
         self._ops = make_http_server(make_ops_app(self.server), self.settings)
         self._client = AsyncHTTPClient(force_instance=True)
 
     async def start(self) -> None:
         await self.server.start()
-        self._http.add_sockets(self._sockets)
+        listen = self.settings.listen
+        unix = bind(listen) if listen.startswith("unix:") else []
+        self.listener.add_sockets([*self._sockets, *unix])
         ops_sockets = bind_sockets(0, "127.0.0.1")
         self._ops.add_sockets(ops_sockets)
         self.ops_url = f"http://localhost:{ops_sockets[0].getsockname()[1]}"
 
     async def stop(self) -> None:
         self._client.close()
-        for http_server in (self._http, self._ops):
+        for http_server in (self.listener, self._ops):
             http_server.stop()
             await http_server.close_all_connections()
         await self.server.stop()

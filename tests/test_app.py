@@ -8,10 +8,12 @@ import stat
 from pathlib import Path
 
 import pytest
+from tornado.httpserver import HTTPServer
 
 from tests.issuer import private_pem
-from tests.service import SECRET, Service
+from tests.service import SECRET, Service, ServiceFactory
 from tornado_auth.app import MAX_BODY_SIZE, MAX_HEADER_SIZE, bind, make_app
+from tornado_auth.fast_path import Front
 from tornado_auth.server import AuthServer
 from tornado_auth.settings import load_settings
 
@@ -113,6 +115,18 @@ class TestTrust:
         )
         is_trusted = make_app(AuthServer(settings)).settings["is_trusted_proxy"]
         assert [address for address in trusted + strangers if is_trusted(address)] == trusted
+
+
+class TestListener:
+    async def test_the_fast_path_can_be_switched_off(self, make_service: ServiceFactory) -> None:
+        for value, is_fast in (("on", True), ("off", False)):
+            service = await make_service(TORNADO_AUTH_FAST_PATH=value)
+            assert isinstance(service.listener, Front) is is_fast
+            assert isinstance(service.listener, HTTPServer) is not is_fast
+            assert (await service.fetch("/auth/check")).code == 200
+
+    async def test_it_is_on_unless_somebody_says_otherwise(self, service: Service) -> None:
+        assert isinstance(service.listener, Front)
 
 
 class TestLimits:

@@ -267,6 +267,13 @@ class TestVerify:
         assert "X-Auth-User" not in response.headers
 
     # S127
+    async def test_a_permission_of_no_service_is_one_that_nobody_has(self, files: Service) -> None:
+        token = await files.sign_in("ann")
+        for query in ("write=permission-x", "read=a&write=permission-x&service="):
+            response = await files.fetch(f"/auth/verify?{query}", token=token)
+            assert (response.code, response.body) == (403, b""), query
+
+    # S127
     async def test_nothing_but_200_401_and_403_is_answered(self, files: Service) -> None:
         token = await files.sign_in("ann")
         for query in ("service=a&service=b", "service=%00", "service=%ff", "x=1&x=2"):

@@ -14,9 +14,11 @@ from tornado.netutil import bind_sockets, bind_unix_socket
 from tornado.web import Application, RequestHandler
 
 from tornado_auth import handlers, ops
+from tornado_auth.fast_path import Answers, Front, PlainRequests
 from tornado_auth.pages import handlers as pages
 from tornado_auth.server import AuthServer
 from tornado_auth.settings import Settings
+from tornado_auth.supervisor import Supervisor, WorkersAnswers
 from tornado_auth.web import (
     InFlight,
     NotFoundHandler,
@@ -24,6 +26,7 @@ from tornado_auth.web import (
     load_files,
     load_templates,
     log_request,
+    session_cookie_name,
 )
 
 MAX_HEADER_SIZE = 16 * 1024
@@ -62,6 +65,12 @@ OPS_ROUTES: list[tuple[str, type[RequestHandler]]] = [
     (r"/metrics", ops.MetricsHandler),
 ]
 
+WORKERS_OPS_ROUTES: list[tuple[str, type[RequestHandler]]] = [
+    (r"/health/live", ops.WorkersLiveHandler),
+    (r"/health/ready", ops.WorkersReadyHandler),
+    (r"/metrics", ops.WorkersMetricsHandler),
+]
+
 
 def make_app(server: AuthServer) -> Application:
     """Return the application that people and services talk to."""
@@ -90,18 +99,53 @@ def make_ops_app(server: AuthServer) -> Application:
     )
 
 
+def make_workers_ops_app(supervisor: Supervisor) -> Application:
+    """Return the application that only operators reach, where there are workers."""
+    given = {"supervisor": supervisor, "answers": WorkersAnswers(supervisor)}
+    return Application(
+        [(pattern, handler, given) for pattern, handler in WORKERS_OPS_ROUTES],
+        log_function=lambda handler: None,
+    )
+
+
+class _DrainingServer(HTTPServer):
+    """An HTTP server that, once stopped, answers one more request on each connection."""
+
+    def stop(self) -> None:
+        super().stop()
+        # Heads that arrive from now on are answered with `Connection: close`, and then it closes.
+        self.conn_params.no_keep_alive = True
+
+
 def make_http_server(app: Application, settings: Settings) -> HTTPServer:
     """Return an HTTP server with limits on what a client may send and how slowly.
 
     The forwarded headers are not Tornado's business: `BaseHandler.remote_ip` reads them.
     """
-    return HTTPServer(
+    return _DrainingServer(
         app,
         max_header_size=MAX_HEADER_SIZE,
         max_body_size=MAX_BODY_SIZE,
         max_buffer_size=MAX_HEADER_SIZE + MAX_BODY_SIZE,
         idle_connection_timeout=settings.header_timeout,
         body_timeout=settings.body_timeout,
+    )
+
+
+def make_listener(app: Application, server: AuthServer) -> HTTPServer | Front:
+    """Return what listens: the fast path with Tornado behind it, or Tornado alone."""
+    settings = server.settings
+    http_server = make_http_server(app, settings)
+    if not settings.fast_path:
+        return http_server
+    cookie = session_cookie_name(https=app.settings["https"])
+    return Front(
+        http_server,
+        Answers(server),
+        PlainRequests(cookie, jwt_parameter=settings.jwt_parameter),
+        header_timeout=settings.header_timeout,
+        is_trusted=app.settings["is_trusted_proxy"],
+        in_flight=app.settings["in_flight"],
     )
 
 

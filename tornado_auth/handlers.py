@@ -6,45 +6,46 @@ user may do in a service; `/oauth2/authorize` is the authorization endpoint of R
 """
 
 from collections.abc import Mapping
-from urllib.parse import quote
 
 from tornado_auth.accounts import profile
 from tornado_auth.errors import FreshLoginRequired, LoginError, LoginStateInvalid, UsernameError
-from tornado_auth.models import AssertedIdentity, LoginAttempt, Who
+from tornado_auth.models import AssertedIdentity, LoginAttempt
 from tornado_auth.throttle import address_key
 from tornado_auth.web import (
     APIHandler,
     BadRequest,
     BaseHandler,
+    Headers,
     PageHandler,
+    denial,
     describe,
     login_url,
+    needed_permission,
+    signed_in_answer,
+    signed_out_answer,
     status_of,
+    verdict_headers,
 )
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+class TokenCheckHandler(BaseHandler):
+    """What the fast path answers as well, if the request is plain."""
+
+    @property
+    def ends_connection(self) -> bool:
+        """End a connection that left the fast path: a proxy would send checks over it for ever."""
+        return self.server.settings.fast_path
 
 
-class CheckHandler(APIHandler):
+class CheckHandler(TokenCheckHandler, APIHandler):
     """GET /auth/check: whose token is this, and if nobody's, where can one sign in?"""
 
     async def get(self) -> None:
         """Answer 200 in both cases: `authenticated` tells them apart."""
         who = await self.who()
         if who:
-            shown = profile(who.user, who.session.identity_id)
-            return self.write_json({"authenticated": True, "profile": shown})
-        next_url = self.parameter("next")
-        providers = {
-            name: {"url": self.server.settings.issuer + login_url(name, next_url)}
-            for name in self._login_names()
-        }
-        return self.write_json({"authenticated": False, "providers": providers})
-
-    def _login_names(self) -> list[str]:
-        names = list(self.server.login_providers)
-        names += ["local"] if self.server.settings.local_accounts else []
-        return names + (["dev"] if self.server.settings.dev else [])
+            return self.write_json(signed_in_answer(who))
+        return self.write_json(signed_out_answer(self.server, self.parameter("next")))
 
 
 class PermissionsHandler(APIHandler):
@@ -59,7 +60,7 @@ class PermissionsHandler(APIHandler):
         permissions = await self.server.permissions.ask(service, who.user.id)
         if permissions is None:
             return self.write_json({"permissions": {}, "error": "access_denied"})
-        token = await self.server.tokens.permission_token(who.user.id, service, permissions)
+        token = await self.server.tokens.permission_token(who.session, service, permissions)
         return self.write_json(
             {
                 "userid": who.user.id,
@@ -70,7 +71,7 @@ class PermissionsHandler(APIHandler):
         )
 
 
-class VerifyHandler(BaseHandler):
+class VerifyHandler(TokenCheckHandler):
     """GET /auth/verify: may this request pass? For nginx `auth_request`.
 
     Answers 200, 401 or 403 without a body: nginx turns everything else into 500. What went wrong
@@ -80,40 +81,28 @@ class VerifyHandler(BaseHandler):
 
     async def get(self) -> None:
         """Answer 200 with the `X-Auth-*` headers."""
-        who = await self.who()
-        if not who:
-            return self._deny(401, "login_required")
-        if service := self.parameter("service"):
-            granted = await self._granted(service, who)
-            needed = self._needed()
-            if not granted or (needed and needed not in granted):
-                return self._deny(403, "insufficient_permissions")
-            names = ",".join(quote(name, safe="") for name in sorted(granted))
-            self.set_header("X-Auth-Permissions", names)
-        self._set_identity(who)
-        return self._end()
-
-    def _set_identity(self, who: Who) -> None:
-        # Quoted, so that no name can end the header or add another (RFC 9110 §5.5).
-        self.set_header("X-Auth-User", quote(who.user.id, safe=""))
-        self.set_header("X-Auth-Username", quote(who.user.username, safe=""))
-        self.set_header("X-Auth-Email", quote(who.user.email, safe="@+"))
-
-    async def _granted(self, service: str, who: Who) -> frozenset[str]:
-        permissions = await self.server.permissions.ask(service, who.user.id)
-        return frozenset(name for name, value in (permissions or {}).items() if value is True)
+        credential = self.credential()
+        service = self.parameter("service")
+        verdict = await self.server.forward_auth.decide(
+            credential.token if credential else "",
+            service=service,
+            needed=self._needed(),
+        )
+        self._answer(*verdict_headers(verdict))
 
     def _needed(self) -> str:
-        method = self.request.headers.get("X-Original-Method", "").upper()
-        # An unknown method counts as one that writes, and so does one that a stranger names.
-        safe = self.from_trusted_proxy and method in SAFE_METHODS
-        return self.parameter("read" if safe else "write")
+        # A method that a stranger names counts as unknown.
+        method = self.request.headers.get("X-Original-Method", "")
+        return needed_permission(
+            self.parameter("read"),
+            self.parameter("write"),
+            method=method if self.from_trusted_proxy else "",
+        )
 
-    def _deny(self, status: int, reason: str) -> None:
+    def _answer(self, status: int, headers: Headers) -> None:
         self.set_status(status)
-        self.set_header("X-Auth-Reason", reason)
-        if status == 401:
-            self.set_header("WWW-Authenticate", "Bearer")
+        for name, value in headers:
+            self.set_header(name, value)
         self._end()
 
     def _end(self) -> None:
@@ -129,7 +118,7 @@ class VerifyHandler(BaseHandler):
         if status_code == 405:
             self.start_error(405, error)
             return self._end()
-        return self._deny(403, describe(status_code, error)[1])
+        return self._answer(*denial(describe(status_code, error)[1]))
 
 
 class UpdateHandler(APIHandler):
@@ -148,7 +137,6 @@ class UpdateHandler(APIHandler):
                 await self.server.accounts.choose_username(who.user.id, username)
             except UsernameError as error:
                 return self._fail(status_of(error), str(error))
-            self.server.checks.forget(who.session.id)
         return self.write_json({"success": True})
 
     def _fail(self, status: int, error: str) -> None:
@@ -183,8 +171,7 @@ class LookupHandler(APIHandler):
         who = await self.who()
         scope = "lookup-user" if who else "lookup-address"
         key = who.user.id if who else address_key(self.remote_ip)
-        self.server.throttle.check(scope, key)
-        self.server.throttle.fail(scope, key)
+        self.server.throttle.count(scope, key)
         return who is not None or self.server.settings.public_profiles
 
     def refuse(self, answer: Mapping[str, object]) -> None:

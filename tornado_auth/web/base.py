@@ -43,20 +43,25 @@ class InFlight:
     """The requests under way, so that a stopping server can wait for them."""
 
     def __init__(self) -> None:
-        self._handlers: WeakSet[RequestHandler] = WeakSet()
+        self.stopping = False
+        self._handlers: WeakSet[object] = WeakSet()
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def add(self, handler: RequestHandler) -> None:
+    def add(self, handler: object) -> None:
         """Count a request that begins."""
         self._handlers.add(handler)
         self._idle.clear()
 
-    def discard(self, handler: RequestHandler) -> None:
+    def discard(self, handler: object) -> None:
         """Count a request that is answered."""
         self._handlers.discard(handler)
         if not self._handlers:
             self._idle.set()
+
+    def stop(self) -> None:
+        """Say with every further answer that its connection is about to close."""
+        self.stopping = True
 
     async def wait_idle(self) -> None:
         """Return when no request is under way."""
@@ -84,6 +89,18 @@ class BaseHandler(RequestHandler):
     def set_default_headers(self) -> None:
         """Set what every answer carries."""
         set_safe_headers(self)
+
+    @property
+    def ends_connection(self) -> bool:
+        """Tell whether the client is to send its next request over another connection."""
+        return False
+
+    def flush(self, include_footers: bool = False) -> asyncio.Future[None]:
+        """Tell the client, while the server stops, to send its next request elsewhere."""
+        # Not earlier: the signal may come while the answer is being made (RFC 9112 §9.6).
+        if self.application.settings["in_flight"].stopping or self.ends_connection:
+            self.set_header("Connection", "close")
+        return super().flush(include_footers)
 
     def compute_etag(self) -> None:
         """Make none: no answer is ever cached."""
@@ -219,13 +236,12 @@ class BaseHandler(RequestHandler):
 
     @property
     def _cookie_prefix(self) -> str:
-        # Browsers accept the prefix only with Secure, so not on plain http on loopback.
-        return "__Host-" if self.application.settings["https"] else ""
+        return cookie_prefix(https=self.application.settings["https"])
 
     @property
     def session_cookie(self) -> str:
         """The name of the cookie that holds the session token."""
-        return f"{self._cookie_prefix}tornado_auth"
+        return session_cookie_name(https=self.application.settings["https"])
 
     def attempt_cookie(self, state: str) -> str:
         """Return the name of the cookie that holds the login attempt with this state."""
@@ -282,6 +298,16 @@ class BaseHandler(RequestHandler):
                 status=403,
                 reason="cross_site_request",
             )
+
+
+def cookie_prefix(*, https: bool) -> str:
+    """Return the prefix of our cookies: browsers accept it only with Secure."""
+    return "__Host-" if https else ""
+
+
+def session_cookie_name(*, https: bool) -> str:
+    """Return the name of the cookie that holds the session token."""
+    return f"{cookie_prefix(https=https)}tornado_auth"
 
 
 def log_request(handler: RequestHandler) -> None:

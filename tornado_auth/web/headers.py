@@ -6,17 +6,24 @@ Owns what browsers are told to forbid. Never knows what an answer is about.
 from tornado.web import RequestHandler
 
 
+def safe_headers(*, https: bool) -> list[tuple[str, str]]:
+    """Return what every answer carries; Strict-Transport-Security only over https."""
+    headers = [
+        ("Cache-Control", "no-store"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("X-Frame-Options", "DENY"),
+        ("Referrer-Policy", "no-referrer"),
+        ("Cross-Origin-Opener-Policy", "same-origin"),
+        ("Content-Security-Policy", content_security_policy()),
+    ]
+    return [*headers, ("Strict-Transport-Security", "max-age=31536000")] if https else headers
+
+
 def set_safe_headers(handler: RequestHandler) -> None:
     """Set what every answer carries; a handler may loosen only what it must."""
     handler.clear_header("Server")
-    handler.set_header("Cache-Control", "no-store")
-    handler.set_header("X-Content-Type-Options", "nosniff")
-    handler.set_header("X-Frame-Options", "DENY")
-    handler.set_header("Referrer-Policy", "no-referrer")
-    handler.set_header("Cross-Origin-Opener-Policy", "same-origin")
-    handler.set_header("Content-Security-Policy", content_security_policy())
-    if handler.application.settings.get("https"):
-        handler.set_header("Strict-Transport-Security", "max-age=31536000")
+    for name, value in safe_headers(https=bool(handler.application.settings.get("https"))):
+        handler.set_header(name, value)
 
 
 def content_security_policy(form_target: str = "") -> str:

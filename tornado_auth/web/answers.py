@@ -1,0 +1,64 @@
+"""What /auth/check and /auth/verify answer, for the handlers and for the fast path alike.
+
+Owns the members and headers of these answers. Never asks anybody.
+"""
+
+from urllib.parse import quote
+
+from tornado_auth.accounts import profile
+from tornado_auth.forward_auth import Verdict
+from tornado_auth.models import Who
+from tornado_auth.server import AuthServer
+from tornado_auth.web.page import login_url
+
+Headers = list[tuple[str, str]]
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+def signed_in_answer(who: Who) -> dict[str, object]:
+    """Return what /auth/check tells of somebody who is signed in."""
+    return {"authenticated": True, "profile": profile(who.user, who.session.identity_id)}
+
+
+def signed_out_answer(server: AuthServer, next_url: str = "") -> dict[str, object]:
+    """Return where one can sign in, to come back to `next_url`."""
+    settings = server.settings
+    names = list(server.login_providers)
+    names += ["local"] if settings.local_accounts else []
+    names += ["dev"] if settings.dev else []
+    providers = {name: {"url": settings.issuer + login_url(name, next_url)} for name in names}
+    return {"authenticated": False, "providers": providers}
+
+
+def needed_permission(read: str, write: str, *, method: str) -> str:
+    """Return the permission that a method needs; an unknown one counts as one that writes."""
+    return read if method.upper() in SAFE_METHODS else write
+
+
+def verdict_headers(verdict: Verdict) -> tuple[int, Headers]:
+    """Return the status and the headers of /auth/verify."""
+    if verdict.who is None:
+        return denial("login_required", status=401)
+    if not verdict.allowed:
+        return denial("insufficient_permissions")
+    headers = identity_headers(verdict.who)
+    if verdict.granted is not None:
+        names = ",".join(quote(name, safe="") for name in sorted(verdict.granted))
+        headers.append(("X-Auth-Permissions", names))
+    return 200, headers
+
+
+def denial(reason: str, *, status: int = 403) -> tuple[int, Headers]:
+    """Return the status and the headers of a denial."""
+    headers = [("X-Auth-Reason", reason)]
+    return status, [*headers, ("WWW-Authenticate", "Bearer")] if status == 401 else headers
+
+
+def identity_headers(who: Who) -> Headers:
+    """Return who it is; quoted, so that no name can end a header or add one (RFC 9110 §5.5)."""
+    return [
+        ("X-Auth-User", quote(who.user.id, safe="")),
+        ("X-Auth-Username", quote(who.user.username, safe="")),
+        ("X-Auth-Email", quote(who.user.email, safe="@+")),
+    ]
