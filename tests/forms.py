@@ -4,6 +4,7 @@ A step below `tests.browserless`: each cookie, header and field is what the test
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from http.cookies import Morsel, SimpleCookie
 
@@ -11,6 +12,8 @@ from argon2 import PasswordHasher
 from tornado.httpclient import HTTPResponse
 
 from tests.service import Service
+from tornado_auth.errors import WrongPassword
+from tornado_auth.local_logins import LocalLogins
 from tornado_auth.passwords import LocalAccounts
 
 PASSWORD = "correct horse battery staple"
@@ -64,6 +67,14 @@ async def add_local_user(service: Service, username: str = "lena") -> str:
     return user.id
 
 
+async def fail_to_sign_in(service: Service, **keys: str) -> None:
+    """Let a wrong password count against `account`, `address` or `device`."""
+    scopes = {f"login-{scope}": key for scope, key in keys.items()}
+    with suppress(WrongPassword):
+        async with service.server.login_throttle.attempt(scopes):
+            raise WrongPassword
+
+
 async def make_passwords_cheap(service: Service) -> None:
     """Let argon2 take next to no time, where it is not what the test is about."""
     server = service.server
@@ -73,4 +84,10 @@ async def make_passwords_cheap(service: Service) -> None:
         server.storage.passwords,
         now=server.now,
         hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1),
+    )
+    server.local_logins = LocalLogins(
+        server.accounts,
+        server.local_accounts,
+        throttle=server.login_throttle,
+        devices=server.known_devices,
     )

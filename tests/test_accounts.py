@@ -9,13 +9,14 @@ import pytest
 from tests.conftest import FakeClock
 from tornado_auth.accounts import Accounts, profile
 from tornado_auth.errors import (
-    IdentityTaken,
     LoginRefused,
     StorageUnavailable,
     UsernameAlreadySet,
     UsernameTaken,
 )
+from tornado_auth.metrics import Metrics
 from tornado_auth.models import AssertedIdentity, Identity, User, UsernameClaim
+from tornado_auth.revocations import Revocations
 from tornado_auth.storage import Storage
 from tornado_auth.usernames import skeleton
 
@@ -33,8 +34,17 @@ BOB = AssertedIdentity(provider="github", subject="7", username="bob")
 
 def accounts_of(storage: Storage, clock: FakeClock, **options: tuple[str, ...]) -> Accounts:
     return Accounts(
-        storage.users, storage.identities, storage.username_claims, now=clock, **options
+        storage.users,
+        storage.identities,
+        storage.username_claims,
+        revocations=revocations_of(storage, clock),
+        now=clock,
+        **options,
     )
+
+
+def revocations_of(storage: Storage, clock: FakeClock) -> Revocations:
+    return Revocations(storage.revocations, keep_for=60, metrics=Metrics(), now=clock)
 
 
 @pytest.fixture
@@ -318,42 +328,6 @@ class TestLocalUsers:
         clock.advance(5)
         await accounts.mark_welcomed(user.id)
         assert (await accounts.get(user.id)).welcomed_at == clock() - 5
-
-
-class TestLinking:
-    # S095 D2
-    async def test_a_linked_identity_signs_in_as_the_user(self, accounts):
-        user = (await accounts.sign_in(ANN)).user
-        linked = await accounts.link(user.id, ANN_AT_GOOGLE)
-        assert await accounts.link(user.id, ANN_AT_GOOGLE) == linked
-        signed_in = await accounts.sign_in(ANN_AT_GOOGLE)
-        assert signed_in.user.id == user.id
-        assert not signed_in.is_new
-        ids = [identity.id for identity in await accounts.identities_of(user.id)]
-        assert ids == ["github:583231", "google:1081"]
-
-    # S095
-    async def test_the_identity_of_somebody_else_cannot_be_linked(self, accounts):
-        user = (await accounts.sign_in(ANN)).user
-        owner = (await accounts.sign_in(BOB)).user
-        with pytest.raises(IdentityTaken):
-            await accounts.link(user.id, BOB)
-        assert (await accounts.sign_in(BOB)).user.id == owner.id
-
-    async def test_nothing_can_be_linked_to_who_is_disabled_or_gone(self, accounts, storage):
-        user = await accounts.create("bob")
-        await accounts.set_disabled(user.id, disabled=True)
-        for user_id in (user.id, "gone"):
-            with pytest.raises(LoginRefused):
-                await accounts.link(user_id, ANN)
-        assert await storage.identities.find() == []
-
-    async def test_all_identities_are_listed_however_many(self, accounts):
-        user = await accounts.create("bob")
-        for number in range(101):
-            await accounts.link(user.id, dataclasses.replace(ANN, subject=f"{number:03}"))
-        ids = [identity.id for identity in await accounts.identities_of(user.id)]
-        assert ids == [f"github:{number:03}" for number in range(101)]
 
 
 class TestWhatIsTold:

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import logging
 import os
+import sys
 import threading
 import unicodedata
 from collections.abc import AsyncIterator
@@ -12,10 +13,11 @@ import pytest
 from argon2 import PasswordHasher
 
 from tests.conftest import FakeClock
+from tests.test_accounts import accounts_of
 from tornado_auth.accounts import Accounts
 from tornado_auth.errors import InvalidValue, TornadoAuthError, WrongPassword
 from tornado_auth.models import AssertedIdentity, User
-from tornado_auth.passwords import MAX_LENGTH, LocalAccounts
+from tornado_auth.passwords import MAX_LENGTH, NICENESS, LocalAccounts
 from tornado_auth.storage import Storage
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -51,7 +53,7 @@ async def local(storage: Storage, clock: FakeClock) -> AsyncIterator[LocalAccoun
 
 @pytest.fixture
 def accounts(storage: Storage, clock: FakeClock) -> Accounts:
-    return Accounts(storage.users, storage.identities, storage.username_claims, now=clock)
+    return accounts_of(storage, clock)
 
 
 @pytest.fixture
@@ -255,3 +257,14 @@ async def test_neither_password_nor_hash_is_in_a_log_or_an_error(local, bob, sto
     assert "guessed" not in told
     assert encoded not in told
     assert "wrong_password" in told
+
+
+# S139
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux")
+async def test_the_threads_that_hash_give_way_to_the_loop(local, bob):
+    def priority() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    await local.authenticate("bob", PASSWORD)
+    threads = [await local._run(priority) for _ in range(5)]
+    assert set(threads) == {min(19, priority() + NICENESS)}

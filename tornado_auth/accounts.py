@@ -1,18 +1,20 @@
 """Who a proven identity is here: finds users, creates them, links identities, gives out user names.
 
-Owns the records `User`, `Identity` and `UsernameClaim`. A user is found by (provider, subject) and
+Owns the records `User` and `Identity`. A user is found by (provider, subject) and
 by nothing else: an e-mail address is an attribute that may change, and never joins two accounts
-(OpenID Connect Core §5.7). A user name is never given out twice, so its claim outlives its user.
+(OpenID Connect Core §5.7).
 
 Every step can be repeated by whoever comes next: the identity is written first and names the
 user, so that a sign-in that finds an identity without its user creates that very user. Who deletes
-a user therefore deletes the identities first, and leaves the claims. Never proves anything: login
-providers and `passwords.py` do.
+a user therefore deletes the identities first, and leaves the claims; and who has just written one
+of the two looks whether the other is still there, so that nobody comes back by a sign-in that was
+under way. Never proves anything: login providers and `passwords.py` do.
 """
 
 import logging
 import secrets
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -23,11 +25,14 @@ from tornado_auth.errors import (
     InvalidUsername,
     InvalidValue,
     LoginRefused,
+    StorageUnavailable,
     UsernameAlreadySet,
     UsernameTaken,
 )
 from tornado_auth.models import AssertedIdentity, Identity, User, UsernameClaim
+from tornado_auth.revocations import Revocations
 from tornado_auth.storage import Collection, update
+from tornado_auth.username_claims import UsernameClaims, taken
 from tornado_auth.usernames import skeleton, suggest, username_key
 
 logger = logging.getLogger(__name__)
@@ -59,12 +64,14 @@ class Accounts:
         identities: Collection[Identity],
         username_claims: Collection[UsernameClaim],
         *,
+        revocations: Revocations,
         now: Callable[[], int],
         allowed_emails: Iterable[str] = (),
     ) -> None:
+        self._revocations = revocations
         self._users = users
         self._identities = identities
-        self._claims = username_claims
+        self._claims = UsernameClaims(username_claims, now=now)
         self._now = now
         self._allowed_emails = frozenset(map(str.casefold, allowed_emails))
 
@@ -101,6 +108,7 @@ class Accounts:
         user = await self._users.get(identity.user_id)
         if user is None:
             user, is_new = await self._create_for(identity.user_id, asserted)
+            await self._check_not_deleted(user, identity)
         else:
             is_new = False
         if user.disabled_at is not None:
@@ -121,6 +129,9 @@ class Accounts:
         identity, added = await self._find_or_add(asserted, user_id)
         if identity.user_id != user_id:
             raise IdentityTaken("This identity belongs to another account.")
+        if added and await self._users.get(user_id) is None:
+            await self._identities.delete(identity.id)
+            raise _gone(user_id)
         if added:
             logger.info(
                 "identity_linked", extra={"user_id": user_id, "provider": asserted.provider}
@@ -155,11 +166,15 @@ class Accounts:
             user = await self._choose(key, user_id)
         if user is None:
             raise InvalidValue("There is no such user.")
+        await self._mention_change(user_id)
         logger.info("username_chosen", extra={"user_id": user_id})
         return user
 
     async def set_disabled(self, user_id: str, *, disabled: bool) -> User | None:
-        """Keep a user out, or let them in again; None if there is no such user."""
+        """Keep a user out, or let them in again; None if there is no such user.
+
+        Raises StorageUnavailable, too, when other processes learn of it late: try again.
+        """
 
         def change(user: User) -> User:
             if disabled == (user.disabled_at is not None):
@@ -168,8 +183,22 @@ class Accounts:
 
         user = await update(self._users, user_id, change)
         if user is not None:
+            # Even if it was so before: the last call may have got no further than this.
+            await self._revocations.user_changed(user_id)
             logger.info("user_disabled" if disabled else "user_enabled", extra={"user_id": user_id})
         return user
+
+    async def delete(self, user_id: str) -> bool:
+        """Remove a user and the identities for good; true for the call that removed the user.
+
+        The user names stay taken. Sessions and password are for others to remove, before.
+        """
+        await self._identities.delete_where(user_id=user_id)
+        deleted = await self._users.delete(user_id)
+        await self._revocations.user_changed(user_id)
+        if deleted:
+            logger.info("user_deleted", extra={"user_id": user_id})
+        return deleted
 
     async def mark_welcomed(self, user_id: str) -> None:
         """Note that every `on_new_user` hook has passed for this user."""
@@ -203,7 +232,8 @@ class Accounts:
     async def _create_for(self, user_id: str, asserted: AssertedIdentity) -> tuple[User, bool]:
         """Return the user of an identity without one, and whether this call created it."""
         if asserted.provider == LOCAL:
-            raise _refused("unknown_user", "This account does not exist any more.", user_id)
+            await self._identities.delete(asserted.id)
+            raise _gone(user_id)
         for key in islice(
             suggest((asserted.username, asserted.email, asserted.name)), _SUGGESTIONS
         ):
@@ -226,58 +256,47 @@ class Accounts:
                 return user, True
         raise UsernameTaken("No user name is free.")
 
+    async def _check_not_deleted(self, user: User, identity: Identity) -> None:
+        """Take back a user who was created for an identity that is there no more."""
+        stored = await self._identities.get(identity.id)
+        if stored is None or stored.user_id != user.id:
+            await self._users.delete(user.id)
+            raise _gone(user.id)
+
     async def _add(self, user: User) -> None:
         """Insert a user and claim the name; raises UsernameTaken, also if the id is taken."""
-        added = await self._claim(user.username_key, user.id)
+        added = await self._claims.claim(user.username_key, user.id)
         try:
             await self._users.insert(user)
         except AlreadyExists:
             if added and await self._users.get(user.id) is None:
-                await self._claims.delete(skeleton(user.username_key))
-            raise _taken() from None
+                await self._claims.give_back(user.username_key)
+            raise taken() from None
         logger.info("user_created", extra={"user_id": user.id})
-
-    async def _claim(self, key: str, user_id: str) -> bool:
-        """Keep a name for a user; true if this call did, false if the user had it already.
-
-        Raises UsernameTaken if it, or one that looks like it, is or was somebody else's.
-        """
-        claim = UsernameClaim(id=skeleton(key), user_id=user_id, created_at=self._now())
-        while True:
-            try:
-                await self._claims.insert(claim)
-            except AlreadyExists:
-                found = await self._claims.get(claim.id)
-            else:
-                return True
-            if found is not None and found.user_id != user_id:
-                raise _taken()
-            if found is not None:
-                return False
 
     async def _choose(self, key: str, user_id: str) -> User | None:
         def choose(user: User) -> User:
             _check_not_chosen(user)
             return replace(user, username=key, username_key=key, username_chosen=True)
 
-        added = await self._claim(key, user_id)
+        added = await self._claims.claim(key, user_id)
         try:
             return await update(self._users, user_id, choose)
         except (UsernameAlreadySet, AlreadyExists) as error:
             if added:
                 await self._give_back(key, user_id)
             if isinstance(error, AlreadyExists):
-                raise _taken() from None
+                raise taken() from None
             raise
 
     async def _give_back(self, key: str, user_id: str) -> None:
-        """Free a name that was claimed for nothing: it was never shown to anybody.
+        """Free a name that was claimed for nothing.
 
         Another call of the same user may have won with the very name, thanks to this claim.
         """
         user = await self._users.get(user_id)
         if user is None or skeleton(user.username_key) != skeleton(key):
-            await self._claims.delete(skeleton(key))
+            await self._claims.give_back(key)
 
     async def _follow(
         self, user: User, identity: Identity, asserted: AssertedIdentity
@@ -308,8 +327,15 @@ class Accounts:
         followed = await update(self._users, user.id, follow)
         remembered = await update(self._identities, identity.id, remember)
         if followed is None or remembered is None:
-            raise _refused("unknown_user", "This account does not exist any more.", user.id)
+            raise _gone(user.id)
+        if followed != user:
+            await self._mention_change(user.id)
         return followed, remembered
+
+    async def _mention_change(self, user_id: str) -> None:
+        """Let others read a user again; the change is made, so they may also learn of it late."""
+        with suppress(StorageUnavailable):
+            await self._revocations.user_changed(user_id)
 
 
 def profile(user: User, identity_id: str) -> dict[str, object]:
@@ -358,8 +384,8 @@ def _check_not_chosen(user: User) -> None:
         raise UsernameAlreadySet("Cannot modify username, already set")
 
 
-def _taken() -> UsernameTaken:
-    return UsernameTaken("This user name is taken, or too much like one that is.")
+def _gone(user_id: str) -> LoginRefused:
+    return _refused("unknown_user", "This account does not exist any more.", user_id)
 
 
 def _refused(reason: str, message: str, user_id: str = "") -> LoginRefused:

@@ -6,20 +6,18 @@ tabs may sign in at once and an anonymous visitor makes nothing in the store. Ne
 itself: `web/page.py` does.
 """
 
-import base64
 import dataclasses
 import hmac
 import json
 import secrets
 from collections.abc import Callable, Sequence
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.fernet import InvalidToken
 
 from tornado_auth.digests import digest
 from tornado_auth.errors import AlreadyExists, LoginStateInvalid
 from tornado_auth.models import LoginAttempt, SpentState
+from tornado_auth.seals import make_seal
 from tornado_auth.storage import Collection
 
 LIFETIME = 600
@@ -28,11 +26,6 @@ _EXPIRED = (
     "This sign-in was not started in this browser, took longer than ten minutes, or was already "
     "completed. Please start again."
 )
-
-
-def _fernet(secret: str) -> Fernet:
-    key = HKDF(SHA256(), 32, salt=None, info=b"tornado_auth login attempt").derive(secret.encode())
-    return Fernet(base64.urlsafe_b64encode(key))
 
 
 class LoginAttempts:
@@ -48,7 +41,7 @@ class LoginAttempts:
         *,
         now: Callable[[], int],
     ) -> None:
-        self._fernet = MultiFernet([_fernet(secret) for secret in sealing_secrets])
+        self._fernet = make_seal("login attempt", sealing_secrets)
         self._spent_states = spent_states
         self._now = now
 

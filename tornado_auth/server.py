@@ -11,20 +11,25 @@ import time
 from collections.abc import Callable, Iterator
 
 from tornado_auth.accounts import Accounts
-from tornado_auth.checks import Checks
+from tornado_auth.checks import FORGET_AFTER, Checks
+from tornado_auth.deletions import Deletions
 from tornado_auth.errors import SettingsError
 from tornado_auth.extensions import Extensions
+from tornado_auth.forward_auth import ForwardAuth
 from tornado_auth.keys import KeySet
+from tornado_auth.known_devices import KnownDevices
+from tornado_auth.local_logins import LocalLogins
 from tornado_auth.login_attempts import LoginAttempts
 from tornado_auth.logins import Logins
 from tornado_auth.metrics import Metrics
 from tornado_auth.oauth_mixins import login_providers
 from tornado_auth.passwords import LocalAccounts
 from tornado_auth.permissions import Permissions
+from tornado_auth.revocations import Revocations
 from tornado_auth.sessions import Sessions
 from tornado_auth.settings import Settings
 from tornado_auth.storage import Storage, open_backend
-from tornado_auth.throttle import Throttle
+from tornado_auth.throttle import LoginThrottle, Throttle
 from tornado_auth.tokens import TokenIssuer
 
 logger = logging.getLogger(__name__)
@@ -70,7 +75,11 @@ class AuthServer:
                 on_failure=self.metrics.extension_failed,
             )
         with _collect(problems):
-            backend = open_backend(settings.database_url, timeout=settings.storage_timeout)
+            backend = open_backend(
+                settings.database_url,
+                timeout=settings.storage_timeout,
+                write_timeout=settings.write_timeout,
+            )
         if problems:
             raise SettingsError(problems)
         self.storage = Storage(backend, now)
@@ -80,10 +89,17 @@ class AuthServer:
 
     def _build_accounts(self) -> None:
         storage, settings = self.storage, self.settings
+        self.revocations = Revocations(
+            storage.revocations,
+            keep_for=FORGET_AFTER + settings.stale_limit,
+            metrics=self.metrics,
+            now=self.now,
+        )
         self.accounts = Accounts(
             storage.users,
             storage.identities,
             storage.username_claims,
+            revocations=self.revocations,
             now=self.now,
             allowed_emails=settings.allowed_emails,
         )
@@ -91,6 +107,14 @@ class AuthServer:
         self.login_attempts = LoginAttempts(settings.secret, storage.spent_states, now=self.now)
         self.login_providers = login_providers(settings, now=self.now)
         self.throttle = Throttle(self.now)
+        self.login_throttle = LoginThrottle(storage.counted_attempts, now=self.now)
+        self.known_devices = KnownDevices(settings.secret, storage.passwords, now=self.now)
+        self.local_logins = LocalLogins(
+            self.accounts,
+            self.local_accounts,
+            throttle=self.login_throttle,
+            devices=self.known_devices,
+        )
 
     def _build_sessions(self) -> None:
         storage, settings = self.storage, self.settings
@@ -98,6 +122,7 @@ class AuthServer:
             storage.sessions,
             storage.handover_codes,
             self.keys,
+            revocations=self.revocations,
             issuer=settings.issuer,
             lifetime=settings.session_lifetime,
             now=self.now,
@@ -106,12 +131,15 @@ class AuthServer:
             self.keys,
             storage.sessions,
             storage.users,
+            revocations=self.revocations,
             issuer=settings.issuer,
             idle_limit=settings.session_idle_limit,
             stale_limit=settings.stale_limit,
+            known_sessions=settings.known_sessions,
             metrics=self.metrics,
             now=self.now,
         )
+        self.forward_auth = ForwardAuth(self.checks, self.permissions)
         self.tokens = TokenIssuer(
             self.keys,
             issuer=settings.issuer,
@@ -121,14 +149,15 @@ class AuthServer:
         self.logins = Logins(
             self.accounts,
             self.sessions,
-            checks=self.checks,
             extensions=self.extensions,
             metrics=self.metrics,
         )
+        self.deletions = Deletions(self.accounts, self.local_accounts, self.sessions)
 
     async def start(self) -> None:
-        """Open the store and begin the housekeeping."""
+        """Open the store, follow what ends or changes, and begin the housekeeping."""
         await self.storage.open()
+        await self.revocations.start()
         self._housekeeping = asyncio.ensure_future(self._keep_house())
 
     async def stop(self) -> None:
@@ -136,6 +165,7 @@ class AuthServer:
         async with contextlib.AsyncExitStack() as stack:
             # In reverse: the store comes last, and a failure of one part spares none of the others.
             stack.push_async_callback(self.storage.close)
+            stack.push_async_callback(self.revocations.stop)
             stack.push_async_callback(self.local_accounts.close)
             stack.push_async_callback(self.extensions.close)
             stack.push_async_callback(self.permissions.close)

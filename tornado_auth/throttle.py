@@ -1,127 +1,181 @@
-"""How often somebody may fail before they have to wait.
+"""How often somebody may try before they have to wait.
 
-Owns the table of limits and the counters, a moving window for each (scope, key) in this process's
-memory; each process counts for itself. The storage of the `limits` package is not used, because it
-keeps a thread running, reads the wall clock and never bounds how many keys it holds.
+Owns the tables of limits and two ways to count. Sign-ins are counted in the store, so that their
+limits hold over all processes; look-ups, which are many and harmless, in this process's memory.
 Never knows what was tried: it sees a name for the counter, and keeps only its digest.
+
+In the store an attempt is a record, one of as many as the limit allows: its id is that of a place,
+which is inserted and so taken by exactly one. However many try at once, on however many processes,
+no more get a place, and no two ever wait for each other to write the same record.
 """
 
 import hashlib
 import ipaddress
+import secrets
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
-from tornado_auth.errors import TooManyAttempts
+from tornado_auth.errors import AlreadyExists, TooManyAttempts
+from tornado_auth.models import CountedAttempt
+from tornado_auth.storage import Collection
 
 MAX_KEYS = 50_000
-ATTEMPT_LIFETIME = 10  # seconds after which an attempt without an outcome no longer counts
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `attempts` failures in any `window` seconds; `forgives` if a success clears them."""
+    """At most `attempts` in any `window` seconds; `forgives` if a success clears them."""
 
     attempts: int
     window: int
     forgives: bool = False
 
 
-LIMITS: Mapping[str, Limit] = {
+LOGIN_LIMITS: Mapping[str, Limit] = {
     "login-account": Limit(10, 300, forgives=True),
+    "login-device": Limit(10, 300, forgives=True),
     # not forgiven: else a visitor's own account would clear the counter for guessing at others
     "login-address": Limit(50, 300),
+}
+LOOKUP_LIMITS: Mapping[str, Limit] = {
     "lookup-address": Limit(60, 60),
     "lookup-user": Limit(600, 60),  # a service may look up all its users with one token
 }
 
 
-@dataclass(slots=True)
-class _Counter:
-    """When each attempt under way and each failure stops counting, soonest first."""
+class LoginThrottle:
+    """Attempts to sign in, counted in the store. Calls with an unknown scope raise KeyError."""
 
-    pending: deque[int] = field(default_factory=deque)
-    failed: deque[int] = field(default_factory=deque)
+    def __init__(
+        self,
+        attempts: Collection[CountedAttempt],
+        *,
+        now: Callable[[], int],
+        limits: Mapping[str, Limit] = LOGIN_LIMITS,
+    ) -> None:
+        self._attempts = attempts
+        self._now = now
+        self._limits = limits
 
-    def forget_until(self, now: int) -> None:
-        for times in (self.pending, self.failed):
-            while times and times[0] <= now:
-                times.popleft()
+    @asynccontextmanager
+    async def attempt(self, keys: Mapping[str, str]) -> AsyncIterator[None]:
+        """Count what happens inside, by the key of each scope; raises TooManyAttempts instead.
 
-    def soonest(self) -> int:
-        return min(times[0] for times in (self.pending, self.failed) if times)
+        An attempt that ends without an exception is a success: it does not count, and where the
+        scope forgives, what failed before does not either.
+        """
+        begun = await self._begin(keys)
+        yield
+        for scope, attempt in begun.items():
+            if self._limits[scope].forgives:
+                await self._attempts.delete_where(key=attempt.key)
+            else:
+                await self._attempts.delete(attempt.id)
 
-    def __len__(self) -> int:
-        return len(self.pending) + len(self.failed)
+    async def _begin(self, keys: Mapping[str, str]) -> dict[str, CountedAttempt]:
+        # All are asked first: who is refused anyway writes nothing.
+        free = {scope: await self._free_places(scope, key) for scope, key in keys.items()}
+        begun: dict[str, CountedAttempt] = {}
+        try:
+            for scope, key in keys.items():
+                begun[scope] = await self._take(scope, key, free[scope])
+        except TooManyAttempts:
+            for attempt in begun.values():
+                await self._attempts.delete(attempt.id)
+            raise
+        return begun
+
+    async def _free_places(self, scope: str, key: str) -> list[str]:
+        """Return the ids that an attempt may have now; raises TooManyAttempts if there are none.
+
+        Places are numbered anew in each period of a window's length, and as many as are taken
+        since before this period are left out: so the limit holds for any window.
+        """
+        limit, counter = self._limits[scope], _counter(scope, key)
+        attempts = await self._counted(limit, counter)
+        taken = {attempt.id for attempt in attempts}
+        period = self._now() // limit.window
+        places = [f"{counter}-{period}-{number}" for number in range(limit.attempts)]
+        before = len(taken.difference(places))
+        free = [place for place in places[: limit.attempts - before] if place not in taken]
+        if not free:
+            raise self._too_many(attempts)
+        return free
+
+    async def _take(self, scope: str, key: str, free: list[str]) -> CountedAttempt:
+        expires_at = self._now() + self._limits[scope].window
+        while True:
+            # Any of them, so that those who try at once seldom meet.
+            place = secrets.choice(free)
+            attempt = CountedAttempt(id=place, key=_counter(scope, key), expires_at=expires_at)
+            try:
+                await self._attempts.insert(attempt)
+            except AlreadyExists:
+                free = await self._free_places(scope, key)
+            else:
+                await self._check_still_within(self._limits[scope], attempt)
+                return attempt
+
+    async def _check_still_within(self, limit: Limit, attempt: CountedAttempt) -> None:
+        """Look again: when a period begins, places of both may have been taken at once."""
+        attempts = await self._counted(limit, attempt.key)
+        if len(attempts) > limit.attempts:
+            await self._attempts.delete(attempt.id)
+            raise self._too_many(attempts)
+
+    async def _counted(self, limit: Limit, counter: str) -> list[CountedAttempt]:
+        # As many as the places of two periods, though hardly ever more than those of one.
+        return await self._attempts.find(key=counter, limit=2 * limit.attempts)
+
+    def _too_many(self, attempts: list[CountedAttempt]) -> TooManyAttempts:
+        soonest = min(attempt.expires_at or 0 for attempt in attempts)
+        return TooManyAttempts(max(1, soonest - self._now()))
 
 
 class Throttle:
-    """Counters of failed attempts, at most `max_keys` in each scope.
+    """Counters in memory, at most `max_keys` in each scope; each process counts for itself.
 
-    An attempt counts from `check` on, so that many at once cannot all slip through. Calls with an
-    unknown scope are mistakes and raise KeyError.
+    Calls with an unknown scope are mistakes and raise KeyError.
     """
 
     def __init__(
         self,
         now: Callable[[], int],
         *,
-        limits: Mapping[str, Limit] = LIMITS,
+        limits: Mapping[str, Limit] = LOOKUP_LIMITS,
         max_keys: int = MAX_KEYS,
     ) -> None:
         self._now = now
         self._limits = limits
         self._max_keys = max_keys
-        self._counters: dict[str, OrderedDict[bytes, _Counter]] = {
+        # For each counter, when what it counted stops to count, soonest first.
+        self._counters: dict[str, OrderedDict[str, deque[int]]] = {
             scope: OrderedDict() for scope in limits
         }
 
-    def check(self, scope: str, key: str) -> None:
-        """Begin an attempt, which `fail` or `succeed` ends; raises TooManyAttempts."""
-        counter = self._counter(scope, key)
-        limit = self._limits[scope]
+    def count(self, scope: str, key: str) -> None:
+        """Count one more, or raise TooManyAttempts: then it does not count."""
+        limit, counters, now = self._limits[scope], self._counters[scope], self._now()
+        counter = counters.setdefault(_counter(scope, key), deque())
+        counters.move_to_end(_counter(scope, key))
+        _forget_until(now, counter)
+        self._tidy(counters)
         if len(counter) >= limit.attempts:
-            raise TooManyAttempts(max(1, counter.soonest() - self._now()))
-        counter.pending.append(self._now() + ATTEMPT_LIFETIME)
-
-    def fail(self, scope: str, key: str) -> None:
-        """Count a failure, in place of the attempt that `check` began if there is one."""
-        counter = self._counter(scope, key)
-        limit = self._limits[scope]
-        if counter.pending:
-            counter.pending.popleft()
-        counter.failed.append(self._now() + limit.window)
-        if len(counter.failed) > limit.attempts:
-            counter.failed.popleft()
-
-    def succeed(self, scope: str, key: str) -> None:
-        """Take an attempt back, and where the scope forgives, all earlier failures with it."""
-        counter = self._counter(scope, key)
-        if counter.pending:
-            counter.pending.popleft()
-        if self._limits[scope].forgives:
-            counter.failed.clear()
+            raise TooManyAttempts(max(1, counter[0] - now))
+        counter.append(now + limit.window)
 
     @property
     def size(self) -> int:
         """How many counters are kept."""
         return sum(map(len, self._counters.values()))
 
-    def _counter(self, scope: str, key: str) -> _Counter:
-        """Return the counter, up to date, and let go of the least used ones."""
-        counters = self._counters[scope]
-        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
-        counter = counters.setdefault(digest, _Counter())
-        counters.move_to_end(digest)
-        counter.forget_until(self._now())
-        self._tidy(counters)
-        return counter
-
-    def _tidy(self, counters: OrderedDict[bytes, _Counter]) -> None:
+    def _tidy(self, counters: OrderedDict[str, deque[int]]) -> None:
         """Let go of the least recently used counters: all empty ones, and those too many."""
         while len(counters) > 1:
             oldest = next(iter(counters.values()))
-            oldest.forget_until(self._now())
+            _forget_until(self._now(), oldest)
             if oldest and len(counters) <= self._max_keys:
                 return
             counters.popitem(last=False)
@@ -141,3 +195,12 @@ def address_key(ip: str) -> str:
     if address.ipv4_mapped:
         return str(address.ipv4_mapped)
     return str(ipaddress.ip_network((address, 64), strict=False))
+
+
+def _counter(scope: str, key: str) -> str:
+    return hashlib.sha256(f"{scope} {key}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _forget_until(now: int, counter: deque[int]) -> None:
+    while counter and counter[0] <= now:
+        counter.popleft()

@@ -194,9 +194,59 @@ class TestDisable:
         assert in_store(lambda server: find(server, "ann")).disabled_at is None
 
 
-@pytest.mark.parametrize("subcommand", ["password", "disable", "enable"])
+class TestDelete:
+    @pytest.fixture
+    def ann(self, cli: CLI, in_store: InStore[Any]) -> str:
+        """The id of somebody with a password, another way to sign in, and a session."""
+        cli("users", "add", "ann", "--password-stdin", input=f"{PASSWORD}\n")
+
+        async def sign_in(server: AuthServer) -> str:
+            user = await find(server, "ann")
+            asserted = AssertedIdentity(provider="github", subject="1", username="ann")
+            await server.sessions.start(await server.accounts.link(user.id, asserted))
+            return user.id
+
+        user_id: str = in_store(sign_in)
+        return user_id
+
+    @staticmethod
+    async def all_of(user_id: str, server: AuthServer) -> list[Any]:
+        store = server.storage
+        return [
+            await store.users.get(user_id),
+            await store.passwords.get(user_id),
+            await store.identities.find(user_id=user_id),
+            await store.sessions.find(user_id=user_id),
+        ]
+
+    @pytest.mark.parametrize(("options", "input"), [(["--yes"], None), ([], "y\n")])
+    def test_nothing_is_left_but_the_name(
+        self, cli: CLI, in_store: InStore[Any], ann: str, options: list[str], input: str | None
+    ) -> None:
+        result = cli("users", "delete", "ANN", *options, input=input)
+        assert result.exit_code == 0, result.output
+        assert result.stdout.endswith("ANN is deleted.\n")
+        assert ("Delete ANN for good? [y/N]" in result.stdout) is (input is not None)
+        assert in_store(lambda server: self.all_of(ann, server)) == [None, None, [], []]
+        again = cli("users", "add", "ann", "--password-stdin", input=f"{PASSWORD}\n")
+        assert (again.exit_code, "is taken" in again.stderr) == (1, True)
+        assert cli("users", "delete", "ann", "--yes").exit_code == 1
+
+    @pytest.mark.parametrize("answer", ["n\n", "\n", ""])
+    def test_who_does_not_say_yes_deletes_nothing(
+        self, cli: CLI, in_store: InStore[Any], ann: str, answer: str
+    ) -> None:
+        assert cli("users", "delete", "ann", input=answer).exit_code == 1
+        assert all(in_store(lambda server: self.all_of(ann, server)))
+        assert can_sign_in(in_store, "ann", PASSWORD)
+
+
+OPTIONS = {"password": ["--password-stdin"], "delete": ["--yes"]}
+
+
+@pytest.mark.parametrize("subcommand", ["password", "disable", "enable", "delete"])
 def test_somebody_unknown_is_told_in_a_sentence(cli: CLI, subcommand: str) -> None:
-    options = ["--password-stdin"] if subcommand == "password" else []
+    options = OPTIONS.get(subcommand, [])
     result = cli("users", subcommand, "nobody", *options, input=f"{PASSWORD}\n")
     assert (result.exit_code, result.stderr) == (1, "There is no user named nobody.\n")
 

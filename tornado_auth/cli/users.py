@@ -17,7 +17,7 @@ PAGE = 500
 
 @click.group()
 def users() -> None:
-    """Add, list and disable users."""
+    """Add, list, disable and delete users."""
 
 
 def _read_password(from_stdin: bool) -> str:
@@ -105,6 +105,23 @@ def enable(config: Path | None, username: str) -> None:
     """Let a disabled user in again."""
     _set_disabled(config, username, disabled=False)
     click.echo(f"{username} is enabled.")
+
+
+@users.command()
+@click.argument("username")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def delete(config: Path | None, username: str, yes: bool) -> None:
+    """Delete a user for good, with sessions and ways to sign in; the name stays taken."""
+
+    async def action(server: AuthServer) -> None:
+        user = await _find(server, username)
+        await server.deletions.delete_user(user.id)
+
+    if not yes:
+        click.confirm(f"Delete {username} for good?", abort=True)
+    with_server(config, action)
+    click.echo(f"{username} is deleted.")
 
 
 def _set_disabled(config: Path | None, username: str, *, disabled: bool) -> None:

@@ -18,12 +18,11 @@ from tornado_auth.errors import (
     NextNotAllowed,
     TooManyAttempts,
     UsernameError,
-    WrongPassword,
 )
+from tornado_auth.known_devices import LIFETIME as DEVICE_LIFETIME
 from tornado_auth.models import AssertedIdentity, Identity, Session, Who
 from tornado_auth.next_urls import NextURL
 from tornado_auth.pages.user_agents import describe_user_agent
-from tornado_auth.throttle import address_key
 from tornado_auth.usernames import username_key
 from tornado_auth.web import PageHandler, login_url, status_of
 
@@ -151,6 +150,7 @@ class FormLoginHandler(LoginPageHandler):
         except (LoginError, TooManyAttempts, InvalidUsername) as error:
             self.start_error(status_of(error), error)
             return self.show(next_url, error=str(error), username=username)
+        await self.remember(session)
         return await self.redirect_with_token(session, next_url)
 
     async def _prove_or_count(self, username: str) -> AssertedIdentity:
@@ -168,6 +168,9 @@ class FormLoginHandler(LoginPageHandler):
         """Return the identity that the form proves; raises LoginError."""
         raise NotImplementedError
 
+    async def remember(self, session: Session) -> None:
+        """Leave in the browser what its next sign-in is to know; here, nothing."""
+
     def _require_enabled(self) -> None:
         if not self.is_enabled():
             raise HTTPError(404)
@@ -183,24 +186,25 @@ class LocalLoginHandler(FormLoginHandler):
         return self.server.settings.local_accounts
 
     async def prove(self, username: str) -> AssertedIdentity:
-        """Check the password; slows down whoever guesses, by account and by address."""
-        throttle = self.server.throttle
-        keys = {
-            "login-address": address_key(self.remote_ip),
-            "login-account": _account_key(username),
-        }
-        password = self.body_parameter("password")
-        for scope, key in keys.items():
-            throttle.check(scope, key)
-        try:
-            asserted = await self.server.local_accounts.authenticate(username, password)
-        except WrongPassword:
-            for scope, key in keys.items():
-                throttle.fail(scope, key)
-            raise
-        for scope, key in keys.items():
-            throttle.succeed(scope, key)
-        return asserted
+        """Check the password; slows down whoever guesses."""
+        return await self.server.local_logins.prove(
+            username,
+            self.body_parameter("password"),
+            remote_ip=self.remote_ip,
+            device=self.get_cookie(self.device_cookie) or "",
+        )
+
+    async def remember(self, session: Session) -> None:
+        """Let nobody lock this person out of this browser by guessing elsewhere."""
+        device = self.get_cookie(self.device_cookie) or ""
+        sealed = await self.server.local_logins.remember(device, session.user_id)
+        expires_at = self.server.now() + DEVICE_LIFETIME
+        self.set_own_cookie(self.device_cookie, sealed, expires_at=expires_at)
+
+    @property
+    def device_cookie(self) -> str:
+        """The name of the cookie that a browser keeps in which somebody has signed in."""
+        return f"{self._cookie_prefix}tornado_auth_device"
 
 
 class DevLoginHandler(FormLoginHandler):
@@ -310,7 +314,6 @@ class UsernameHandler(AccountPageHandler):
         except UsernameError as error:
             self.set_status(status_of(error))
             return await self.show(who, error=str(error))
-        self.server.checks.forget(who.session.id)
         who = Who(user=user, session=who.session)
         return await self.show(who, message=f"Your user name is {user.username} now.")
 
@@ -367,13 +370,6 @@ class LogoutHandler(PageHandler):
             self.redirect(next_url.url, status=303)
         else:
             self.render("logged_out.html")
-
-
-def _account_key(username: str) -> str:
-    try:
-        return username_key(username)
-    except InvalidUsername:
-        return "invalid"
 
 
 def _text(seconds: int) -> str:

@@ -1,0 +1,28 @@
+"""How a user is deleted, in which order.
+
+Owns that order: it can be repeated after a crash at any point, and from its first step on the user
+is refused. The user goes last, for by the name an operator finds out what is left to do. The name
+itself is never given out again. Never calls an extension.
+"""
+
+from tornado_auth.accounts import Accounts
+from tornado_auth.passwords import LocalAccounts
+from tornado_auth.sessions import Sessions
+
+
+class Deletions:
+    """Delete users with all that is theirs."""
+
+    def __init__(
+        self, accounts: Accounts, local_accounts: LocalAccounts, sessions: Sessions
+    ) -> None:
+        self._accounts = accounts
+        self._local_accounts = local_accounts
+        self._sessions = sessions
+
+    async def delete_user(self, user_id: str) -> bool:
+        """Delete a user for good; true for exactly one of any number of callers."""
+        await self._accounts.set_disabled(user_id, disabled=True)
+        await self._sessions.end_all(user_id)
+        await self._local_accounts.remove_password(user_id)
+        return await self._accounts.delete(user_id)
