@@ -10,13 +10,14 @@ import socket
 import stat
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
 from tests.cli.conftest import CLI
-from tests.flows.processes import Client, MakeCluster, Process, free_port
+from tests.flows.processes import Client, MakeCluster, free_port
 from tests.mongod import wait_until
 
 SLOW = """
@@ -32,10 +33,6 @@ async def get_permissions(service, userid):
 def refuses(port: int) -> bool:
     with socket.socket() as connection:
         return connection.connect_ex(("127.0.0.1", port)) != 0
-
-
-def events(process: Process) -> list[str]:
-    return [json.loads(line)["event"] for line in process.log.read_text().splitlines()]
 
 
 class TestStop:
@@ -67,7 +64,8 @@ class TestStop:
         assert json.loads(response.body)["permissions"] == {"read": True}
         assert await asyncio.to_thread(process.popen.wait, 10) == 0
         assert process.has_left_nothing()
-        assert events(process)[-2:] == ["stopping", "request"]
+        assert response.headers["Connection"] == "close"
+        assert process.events()[-2:] == ["stopping", "request"]
         assert "Traceback" not in process.log.read_text()
 
     def test_connections_that_ask_nothing_do_not_hold_it_up(self, cluster: MakeCluster) -> None:
@@ -81,6 +79,30 @@ class TestStop:
         assert time.monotonic() - began < 5
         kept.close()
         idle.close()
+
+    def test_a_kept_connection_is_told_that_it_closes(self, cluster: MakeCluster) -> None:
+        (process,) = cluster(DATABASE_URL="memory://").start()
+        kept = {
+            path: http.client.HTTPConnection("127.0.0.1", process.port)
+            for path in ("/auth/public-key", "/auth/check", "/auth/nowhere")
+        }
+        for path, connection in kept.items():
+            connection.request("GET", path)
+            response = connection.getresponse()
+            assert response.headers["Connection"] is None
+            response.read()
+        process.popen.send_signal(signal.SIGTERM)
+        wait_until(lambda: refuses(process.port), "it goes on listening")
+        for path, connection in kept.items():
+            other_end = connection.sock.dup()
+            connection.request("GET", path)
+            response = connection.getresponse()
+            assert response.headers["Connection"] == "close"
+            response.read()
+            with other_end:
+                assert other_end.recv(1) == b""
+            connection.close()
+        assert process.popen.wait(10) == 0
 
 
 class TestListening:
@@ -116,6 +138,18 @@ class TestListening:
                 assert connection.recv(12) == b"HTTP/1.1 200"
             process.kill()
             assert path.exists()
+
+    def test_a_unix_socket_goes_with_its_process(
+        self, cluster: MakeCluster, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "auth.sock"
+        made = cluster(DATABASE_URL="memory://", TORNADO_AUTH_LISTEN=f"unix:{path}")
+        first, second = (made.start(dev=False)[0] for _ in range(2))
+        inode = path.stat().st_ino
+        assert first.stop() == 0
+        assert path.stat().st_ino == inode  # which is the second's
+        assert second.stop() == 0
+        assert not path.exists()
 
     def test_a_file_in_the_way_stays(self, cluster: MakeCluster, tmp_path: Path) -> None:
         path = tmp_path / "precious"
@@ -159,14 +193,74 @@ class TestStart:
         assert seen == [200, 200]
         assert refuses(port)
 
-    def test_without_an_operators_port_there_is_none(self, cluster: MakeCluster) -> None:
+    def test_with_workers_it_serves_reloads_and_ends_with_status_0(
+        self, cli: CLI, tmp_path: Path
+    ) -> None:
+        """The parent is in this process."""
+        port, ops_port = free_port(), free_port()
+        ops_url = f"http://127.0.0.1:{ops_port}"
+        settings = tmp_path / "settings.toml"
+        settings.touch()
+        seen: list[str] = []
+
+        def answers(path: str, words: str = "") -> bool:
+            try:
+                with urlopen(ops_url + path, timeout=10) as response:
+                    seen.append(path)
+                    return words in response.read().decode()
+            except OSError:
+                return False
+
+        def ask_and_end() -> None:
+            try:
+                wait_until(lambda: answers("/health/ready"), "it is not ready")
+                assert answers("/health/live", '"workers": 1')
+                for text, result in (("no_such = 1", "refused"), ("", "done")):
+                    settings.write_text(text)
+                    os.kill(os.getpid(), signal.SIGHUP)
+                    counted = f'tornado_auth_reloads_total{{result="{result}"}} 1.0'
+                    wait_until(partial(answers, "/metrics", counted), f"it is not {result}")
+            finally:
+                if not refuses(port):
+                    os.kill(os.getpid(), signal.SIGTERM)
+
+        asking = threading.Thread(target=ask_and_end)
+        asking.start()
+        result = cli(
+            f"--config={settings}",
+            "serve",
+            "--processes=1",
+            TORNADO_AUTH_LISTEN=f"127.0.0.1:{port}",
+            TORNADO_AUTH_OPS_LISTEN=f"127.0.0.1:{ops_port}",
+        )
+        asking.join(30)
+        assert result.exit_code == 0, result.output
+        assert set(seen) == {"/health/ready", "/health/live", "/metrics"}
+        assert refuses(port)
+        assert refuses(ops_port)
+
+    def test_workers_cannot_share_what_is_in_the_memory_of_one(self, cli: CLI) -> None:
+        result = cli("serve", "--processes=0", DATABASE_URL="memory://")
+        assert result.exit_code == 2
+        assert "DATABASE_URL: memory:// is a store for one process." in result.stderr
+
+    @pytest.mark.parametrize("number", ["-1", "1025", "many"])
+    def test_a_number_of_workers_that_cannot_be(self, cli: CLI, number: str) -> None:
+        result = cli("serve", f"--processes={number}")
+        assert result.exit_code == 2
+        assert "--processes" in result.stderr
+
+    @pytest.mark.parametrize("processes", [None, 1])
+    def test_without_an_operators_port_there_is_none(
+        self, cluster: MakeCluster, tmp_path: Path, processes: int | None
+    ) -> None:
         port = free_port()
         made = cluster(
-            DATABASE_URL="memory://",
+            DATABASE_URL=f"sqlite:///{tmp_path}/store.db",
             TORNADO_AUTH_LISTEN=f"127.0.0.1:{port}",
             TORNADO_AUTH_OPS_LISTEN="off",
         )
-        process = made.launch()
+        process = made.launch(processes=processes)
         wait_until(lambda: not refuses(port), "it does not listen")
         with urlopen(f"http://127.0.0.1:{port}/auth/public-key", timeout=10) as response:
             assert response.status == 200

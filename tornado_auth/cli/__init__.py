@@ -10,6 +10,7 @@ import click
 from tornado_auth import __version__
 from tornado_auth.cli.check_config import check_config
 from tornado_auth.cli.keys import keys
+from tornado_auth.cli.nginx_config import nginx_config
 from tornado_auth.cli.serve import serve
 from tornado_auth.cli.users import users
 
@@ -30,4 +31,5 @@ def main(context: click.Context, config: Path | None) -> None:
 main.add_command(serve)
 main.add_command(check_config)
 main.add_command(keys)
+main.add_command(nginx_config)
 main.add_command(users)

@@ -1,27 +1,35 @@
-"""`tornado-auth serve`: listen, answer, and stop without dropping a request."""
+"""`tornado-auth serve`: listen, answer, and stop without dropping a request.
+
+Owns the life of one process that answers: alone, or as a worker of `supervise.py`.
+"""
 
 import asyncio
+import gc
 import logging
-import resource
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import click
 from tornado.httpserver import HTTPServer
 
-from tornado_auth.app import bind, make_app, make_http_server, make_ops_app
+from tornado_auth.app import make_app, make_listener, make_ops_app
 from tornado_auth.cli.common import fail, read_settings, settings_problems
+from tornado_auth.cli.listening import bound, inherited, raise_open_files_limit
+from tornado_auth.cli.supervise import supervise
 from tornado_auth.errors import StorageError
+from tornado_auth.fast_path import Front
 from tornado_auth.logs import configure_logging
 from tornado_auth.server import AuthServer
-from tornado_auth.settings import Settings
+from tornado_auth.supervisor import Lifeline
 from tornado_auth.web import InFlight
 
 logger = logging.getLogger(__name__)
 
 STOP_WITHIN = 30.0  # seconds for requests under way when the signal comes
+LAST_REQUESTS = 1.0  # seconds in which kept connections may send one that was on its way
 
 
 @click.command()
@@ -30,69 +38,100 @@ STOP_WITHIN = 30.0  # seconds for requests under way when the signal comes
     is_flag=True,
     help="Development login on: anybody can be anyone. Only on a loopback address.",
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(0, 1024),
+    help="Run so many workers (0: one per core), and read the settings again on SIGHUP.",
+)
+@click.option("--inherit", type=int, multiple=True, hidden=True)  # listening sockets of the parent
+@click.option("--lifeline", type=int, hidden=True)
+@click.option("--ops", default="", hidden=True)  # where the parent asks, also with --dev
 @click.pass_obj
-def serve(config: Path | None, dev: bool) -> None:
+def serve(
+    config: Path | None,
+    *,
+    dev: bool,
+    processes: int | None,
+    inherit: tuple[int, ...],
+    lifeline: int | None,
+    ops: str,
+) -> None:
     """Run the service until SIGTERM or SIGINT."""
     settings = read_settings(config, dev=dev)
     configure_logging(settings.log_level, settings.log_format)
-    _raise_open_files_limit()
+    raise_open_files_limit()
+    if processes is not None:
+        raise SystemExit(supervise(settings, config, processes=processes))
     with settings_problems():
         server = AuthServer(settings)
+    parent = None if lifeline is None else Lifeline(lifeline)
+    # Bound before anything else, so that a mistake shows at once; callers wait for `start`.
+    with (
+        inherited(inherit) if parent else bound("TORNADO_AUTH_LISTEN", settings.listen) as sockets,
+        bound("TORNADO_AUTH_OPS_LISTEN", ops or settings.ops_listen) as ops_sockets,
+        settings_problems(),
+    ):
         try:
-            asyncio.run(_run(server, settings))
+            asyncio.run(_run(server, sockets, ops_sockets, parent=parent))
         except StorageError as error:
             fail(f"DATABASE_URL: the store does not answer: {error}")
 
 
-async def _run(server: AuthServer, settings: Settings) -> None:
+async def _run(
+    server: AuthServer,
+    sockets: list[socket.socket],
+    ops_sockets: list[socket.socket],
+    *,
+    parent: Lifeline | None,
+) -> None:
     app = make_app(server)
-    main, ops = make_http_server(app, settings), HTTPServer(make_ops_app(server))
-    # Bound before anything else, so that a mistake shows at once; callers wait for `start`.
-    sockets = _bind("TORNADO_AUTH_LISTEN", settings.listen)
-    ops_sockets = _bind("TORNADO_AUTH_OPS_LISTEN", settings.ops_listen)
+    main, ops = make_listener(app, server), HTTPServer(make_ops_app(server))
+    _on_signals(_refuse_reload, signal.SIGHUP)
     try:
         await server.start()
-        signalled = _signalled()
+        # What lives as long as the process need not be looked through again and again.
+        gc.collect()
+        gc.freeze()
+        signalled = _signalled(parent)
         main.add_sockets(sockets)
         ops.add_sockets(ops_sockets)
-        logger.info("listening", extra={"address": settings.listen, "issuer": settings.issuer})
+        told = {"address": server.settings.listen, "issuer": server.settings.issuer}
+        logger.info("listening", extra=told)
+        if parent is not None:
+            parent.tell_ready()
         await signalled.wait()
         logger.info("stopping")
         await _finish([main, ops], app.settings["in_flight"])
     finally:
-        for sock in [*sockets, *ops_sockets]:
-            sock.close()
         await server.stop()
 
 
-async def _finish(listening: list[HTTPServer], in_flight: InFlight) -> None:
+async def _finish(listening: list[HTTPServer | Front], in_flight: InFlight) -> None:
     """Take no more connections, answer what is under way, and close."""
+    in_flight.stop()
     for http_server in listening:
         http_server.stop()
+    await asyncio.sleep(LAST_REQUESTS)
     with suppress(TimeoutError):
-        async with asyncio.timeout(STOP_WITHIN):
+        async with asyncio.timeout(STOP_WITHIN - LAST_REQUESTS):
             await in_flight.wait_idle()
     for http_server in listening:
         await http_server.close_all_connections()
 
 
-def _bind(variable: str, address: str) -> list[socket.socket]:
-    try:
-        return [] if address == "off" else bind(address)
-    except (OSError, ValueError) as error:
-        fail(f"{variable}: cannot listen on {address}: {error}")
-
-
-def _signalled() -> asyncio.Event:
+def _signalled(parent: Lifeline | None) -> asyncio.Event:
+    """Return what is set by a signal to stop, and by the end of the parent."""
     signalled = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, signalled.set)
+    _on_signals(signalled.set, signal.SIGTERM, signal.SIGINT)
+    if parent is not None:
+        parent.when_lost(signalled)
     return signalled
 
 
-def _raise_open_files_limit() -> None:
-    # Each connection is an open file, and the soft limit is often no more than 1024.
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):  # not every system takes its own hard limit
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+def _on_signals(callback: Callable[[], None], *signals: signal.Signals) -> None:
+    for number in signals:
+        asyncio.get_running_loop().add_signal_handler(number, callback)
+
+
+def _refuse_reload() -> None:
+    logger.warning("reload_refused", extra={"remedy": "start it with --processes, or restart it"})
