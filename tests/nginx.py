@@ -54,11 +54,17 @@ def find_nginx() -> str | None:
 
 @dataclass(frozen=True)
 class Policy:
-    """What $auth_service, $auth_read and $auth_write are set to."""
+    """What one needs to pass: a permission in a service, maybe certain ones."""
 
     service: str = ""
     read: str = ""
     write: str = ""
+
+    @property
+    def query(self) -> str:
+        """The query of /auth/verify; the names are plain ones."""
+        named = {"service": self.service, "read": self.read, "write": self.write}
+        return "&".join(f"{key}={name}" for key, name in named.items() if name)
 
 
 EVERYBODY = Policy()
@@ -122,7 +128,7 @@ def write_certificate(folder: Path) -> tuple[Path, Path]:
 def replaced(text: str, replacements: dict[str, str]) -> str:
     """Replace every key, each of which must be there."""
     for old, new in replacements.items():
-        assert old in text, f"deploy/nginx.conf has no {old!r} any more: adapt tests/nginx.py"
+        assert old in text, f"the configuration has no {old!r} any more: adapt the launcher"
         text = text.replace(old, new)
     return text
 
@@ -130,33 +136,34 @@ def replaced(text: str, replacements: dict[str, str]) -> str:
 def write_configuration(
     folder: Path,
     *,
-    service: str,
+    service: str | tuple[str, ...],
     application: str,
     port: int,
     plain_port: int,
     policy: Policy,
+    changes: dict[str, str] | None = None,
 ) -> Path:
-    """Write the shipped file with these addresses, and a main file around it; return the latter."""
+    """Write the configuration with these addresses, and a main file around it; return the latter.
+
+    `changes` are further replacements.
+    """
     certificate, key = write_certificate(folder)
-    shipped = replaced(
-        SHIPPED.read_text(),
-        {
-            "    listen [::]:80;\n": "",
-            "    listen [::]:443 ssl;\n": "",
-            "listen 80;": f"listen 127.0.0.1:{plain_port};",
-            "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
-            "server 127.0.0.1:8080;": f"server {service};",
-            "server 127.0.0.1:8000;": f"server {application};",
-            "server_name auth.example.org;": "server_name localhost;",
-            "/etc/ssl/certs/auth.example.org.pem": str(certificate),
-            "/etc/ssl/private/auth.example.org.key": str(key),
-            "/var/log/nginx/": f"{folder}/",
-            'set $auth_service "";': f'set $auth_service "{policy.service}";',
-            'set $auth_read "";': f'set $auth_read "{policy.read}";',
-            'set $auth_write "";': f'set $auth_write "{policy.write}";',
-        },
-    )
-    (folder / "tornado_auth.conf").write_text(shipped)
+    services = service if isinstance(service, tuple) else (service,)
+    here = {
+        "    listen [::]:80;\n": "",
+        "    listen [::]:443 ssl;\n": "",
+        "listen 80;": f"listen 127.0.0.1:{plain_port};",
+        "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
+        "    server 127.0.0.1:8080;": "\n".join(f"    server {address};" for address in services),
+        "server 127.0.0.1:8000;": f"server {application};",
+        "server_name auth.example.org;": "server_name localhost;",
+        "/etc/ssl/certs/auth.example.org.pem": str(certificate),
+        "/etc/ssl/private/auth.example.org.key": str(key),
+        'set $auth_policy "";': f'set $auth_policy "{policy.query and "?"}{policy.query}";',
+        "/var/log/nginx/": f"{folder}/",
+    }
+    text = replaced(SHIPPED.read_text(), here | (changes or {}))
+    (folder / "tornado_auth.conf").write_text(text)
     main = folder / "nginx.conf"
     main.write_text(MAIN.format(folder=folder))
     return main
@@ -169,27 +176,34 @@ def command(folder: Path) -> list[str]:
     return [nginx, "-p", str(folder), "-e", str(folder / "main.log"), "-c", f"{folder}/nginx.conf"]
 
 
-def _die_with_parent() -> None:  # runs between fork and exec
+def die_with_parent() -> None:  # runs between fork and exec
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _wait_until_listening(process: "subprocess.Popen[bytes]", port: int, folder: Path) -> None:
+def wait_until_listening(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    """Return once the port takes connections; raises RuntimeError with what the log says."""
     deadline = time.monotonic() + START_LIMIT
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError):
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return
         time.sleep(0.02)
-    raise RuntimeError("nginx did not start:\n" + (folder / "main.log").read_text())
+    raise RuntimeError(f"{process.args!r} did not start:\n{log.read_text()}")
 
 
 @contextlib.contextmanager
 def running_nginx(
-    folder: Path, *, service: str, application: str, policy: Policy = EVERYBODY, port: int = 0
+    folder: Path,
+    *,
+    service: str | tuple[str, ...],
+    application: str,
+    policy: Policy = EVERYBODY,
+    port: int = 0,
+    changes: dict[str, str] | None = None,
 ) -> Iterator[Nginx]:
-    """Run nginx in `folder` until the block ends; `service` and `application` are host:port.
+    """Run nginx in `folder` until the block ends; addresses are host:port or unix:/path.
 
-    `port` 0 takes a free one.
+    `port` 0 takes a free one; `changes` are replacements in the configuration.
     """
     port, plain_port = port or free_port(), free_port()
     write_configuration(
@@ -199,10 +213,11 @@ def running_nginx(
         port=port,
         plain_port=plain_port,
         policy=policy,
+        changes=changes,
     )
-    process = subprocess.Popen(command(folder), preexec_fn=_die_with_parent)
+    process = subprocess.Popen(command(folder), preexec_fn=die_with_parent)
     try:
-        _wait_until_listening(process, port, folder)
+        wait_until_listening(process, port, folder / "main.log")
         yield Nginx(port, plain_port, folder / "certificate.pem", folder, process)
     finally:
         process.terminate()

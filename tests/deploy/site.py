@@ -1,4 +1,4 @@
-"""The service as it is deployed: nginx in front, an application behind, somebody signed in."""
+"""The service as it is deployed: a proxy in front, an application behind, somebody signed in."""
 
 import ssl
 from collections.abc import Callable
@@ -11,8 +11,28 @@ from tornado.tcpclient import TCPClient
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
+from tests.caddy import Caddy
 from tests.nginx import Nginx
 from tests.service import Service
+
+PAGE = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
+IDENTITY_HEADERS = ("X-Auth-User", "X-Auth-Username", "X-Auth-Email", "X-Auth-Permissions")
+# What no client may say about itself.
+SPOOFED = (
+    *IDENTITY_HEADERS,
+    *("X-Auth-Reason", "Remote-User", "Remote-Email", "Remote-Groups", "X-Remote-User"),
+    *("X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups"),
+    *("X-Forwarded-Preferred-Username", "X-Original-URI", "X-Original-URL", "X-Rewrite-URL"),
+    *("X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-For", "X-Real-IP", "Forwarded"),
+    *("X_Auth_User", "Remote_User", "x-auth-user", "X-AUTH-PERMISSIONS"),
+)
+# Ways to write addresses that somebody may read in another way.
+SPELLINGS = (
+    *("/x", "//x", "/./x", "/%2e/x", "/x/", "/x;a=b", "/x%00", "/%78", "/X", "/x?auth/"),
+    *("/auth/../x", "/auth/%2e%2e/x", "/auth/..%2fx", "//auth/%2e%2e/x;y", "/x/../auth/../x"),
+    *("/auth", "/auth;/check", "/Auth/check", "/x/auth/check", "/.well-known/../x"),
+    *("/auth%2fcheck/../../x", "/auth\\..\\x", "/.well-known/jwks.json/../../x", "/x/%2e%2e/y"),
+)
 
 
 class Echo(RequestHandler):
@@ -42,29 +62,29 @@ class EchoSocket(WebSocketHandler):
 
 @dataclass
 class Site:
-    """nginx with everything behind it, and a client in front."""
+    """A proxy with everything behind it, and a client in front."""
 
-    nginx: Nginx
+    proxy: Nginx | Caddy
     client: SimpleAsyncHTTPClient
     seen: list[Any] = field(default_factory=list)
 
     async def fetch(self, path: str, **arguments: Any) -> HTTPResponse:
         request = HTTPRequest(
-            path if "://" in path else self.nginx.url + path,
-            ca_certs=str(self.nginx.certificate),
+            path if "://" in path else self.proxy.url + path,
+            ca_certs=str(self.proxy.certificate),
             follow_redirects=False,
             **arguments,
         )
         return await self.client.fetch(request, raise_error=False)
 
-    async def raw(self, method: str, path: str, headers: dict[str, str]) -> str:
-        """Send a path exactly as it is and return the whole answer."""
+    async def raw(self, method: str, path: str, headers: dict[str, str], *, body: str = "") -> str:
+        """Send a path and a body exactly as they are and return the whole answer."""
         lines = {"Host": "localhost", "Connection": "close"} | headers
         text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        context = ssl.create_default_context(cafile=str(self.nginx.certificate))
-        stream = await TCPClient().connect("localhost", self.nginx.port, ssl_options=context)
+        context = ssl.create_default_context(cafile=str(self.proxy.certificate))
+        stream = await TCPClient().connect("localhost", self.proxy.port, ssl_options=context)
         try:
-            await stream.write(f"{method} {path} HTTP/1.1\r\n{text}\r\n".encode("latin-1"))
+            await stream.write(f"{method} {path} HTTP/1.1\r\n{text}\r\n{body}".encode("latin-1"))
             return (await stream.read_until_close()).decode()
         finally:
             stream.close()

@@ -10,7 +10,8 @@ def test_the_unit_starts_a_command_that_exists() -> None:
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read(DEPLOY / "tornado_auth.service")
-    assert unit["Service"]["ExecStart"].endswith("/tornado-auth serve")
+    assert unit["Service"]["ExecStart"].endswith("/tornado-auth serve --processes 1")
+    assert unit["Service"]["ExecReload"] == "/bin/kill -HUP $MAINPID"
     assert unit["Service"]["DynamicUser"] == "yes"
 
 
