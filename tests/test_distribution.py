@@ -14,7 +14,7 @@ import pytest
 from tests.issuer import private_pem
 
 ROOT = Path(__file__).parent.parent
-LEFTOVERS = (".git", ".venv", "node_modules", "__pycache__", "*.egg-info")
+LEFTOVERS = (".git", ".venv", ".bench", "node_modules", "__pycache__", "*.egg-info")
 
 SIGN_IN = """
 import asyncio, json, sys

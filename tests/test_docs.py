@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 NOT_OURS = {
     ".git",
     ".venv",
+    ".bench",
     ".mypy_cache",
     ".ruff_cache",
     ".pytest_cache",

@@ -180,7 +180,7 @@ class TestHandover:
     async def test_a_code_of_an_ended_session_gives_nothing(self, app: Service) -> None:
         session = await app.session("ann")
         code = await app.server.sessions.hand_over(session.id)
-        await app.server.sessions.end(session.id)
+        await app.server.sessions.end(session)
         assert (await app.fetch("/auth/token", form={"code": code})).code == 400
 
     async def test_a_code_stands_in_the_body(self, app: Service) -> None:

@@ -123,6 +123,20 @@ def duration(shortest: str, longest: str) -> Callable[[object], int]:
     return parse_duration
 
 
+def count(least: int, most: int) -> Callable[[object], int]:
+    """Make a reader of a whole number within limits."""
+
+    def parse_count(value: object) -> int:
+        text = value.strip() if isinstance(value, str) else str(value)
+        if isinstance(value, bool) or not (text.isascii() and text.isdecimal()):
+            raise ValueError("is not a whole number.")
+        if not least <= int(text) <= most:
+            raise ValueError(f"is not between {least} and {most}.")
+        return int(text)
+
+    return parse_count
+
+
 def _seconds(value: object) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)

@@ -138,8 +138,16 @@ class Settings(BaseSettings):
         secret=True,
     )
     storage_timeout: Timeout = setting(2.0, "Seconds that the store may take to answer.")
+    write_timeout: Timeout = setting(
+        10.0, "Seconds for which a write is tried again, as during the election of a new primary."
+    )
     stale_limit: Annotated[int, BeforeValidator(types.duration("0s", "24h"))] = setting(
-        60, "Seconds for which those already known still pass while the store does not answer."
+        60,
+        "Seconds for which those already known still pass while it cannot be learnt whether their "
+        "session was ended.",
+    )
+    known_sessions: Annotated[int, BeforeValidator(types.count(1, 10_000_000))] = setting(
+        100_000, "How many sessions, and tokens, each process remembers: about 2 KiB for each."
     )
 
     # Signing in
@@ -213,6 +221,9 @@ class Settings(BaseSettings):
     extension_timeout: Timeout = setting(5.0, "Seconds that one call of an extension may take.")
 
     # Behaviour as a server
+    fast_path: Flag = setting(
+        True, "Whether plain requests to `/auth/check` and `/auth/verify` bypass Tornado."
+    )
     header_timeout: RequestTimeout = setting(
         10.0, "Seconds in which the headers of a request must arrive."
     )
