@@ -30,7 +30,7 @@ def form_of_caches() -> dict[str, list[str]]:
     """The same of what is read from the caches."""
     metrics = Metrics()
     metrics.watch_cache("tokens", BoundedCache(1))
-    named = [sample for family in metrics._caches.collect() for sample in family.samples]
+    named = [sample for family in metrics._cheap.collect() for sample in family.samples]
     return {sample.name: sorted(sample.labels) for sample in named}
 
 

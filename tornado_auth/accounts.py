@@ -13,10 +13,10 @@ under way. Never proves anything: login providers and `passwords.py` do.
 
 import logging
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from itertools import islice
 
 from tornado_auth.errors import (
@@ -351,7 +351,7 @@ def profile(user: User, identity_id: str) -> dict[str, object]:
         "name": user.name,
         "email": user.email,
         "avatar_url": user.avatar_url,
-        "join_date": datetime.fromtimestamp(user.created_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "join_date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(user.created_at)),
     }
 
 

@@ -77,8 +77,8 @@ class Checks:
         self._metrics = metrics
         self._now = now
         self._monotonic = monotonic
-        self._passed = metrics.checks.labels("passed")
-        self._refusals = metrics.checks.labels("refused")
+        self._passed = metrics.tally(metrics.checks.labels("passed"))
+        self._refusals = metrics.tally(metrics.checks.labels("refused"))
         self._write_seen_every = min(_WRITE_SEEN_EVERY, idle_limit // 10)
         self._seen: dict[str, int] = {}
         self._tokens: BoundedCache[bytes, Verified] = BoundedCache(known_sessions)

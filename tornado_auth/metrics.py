@@ -20,11 +20,23 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
-class Counting(Protocol):
-    """A counter whose labels are given."""
+class Tally:
+    """A counter for where every microsecond counts: Prometheus gets the sum when it asks."""
+
+    __slots__ = ("_counter", "count")
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self.count = 0
 
     def inc(self) -> None:
         """Count one more."""
+        self.count += 1
+
+    def hand_in(self) -> None:
+        """Let the counter have what was counted since the last time."""
+        count, self.count = self.count, 0
+        self._counter.inc(count)
 
 
 class Cache(Protocol):
@@ -36,13 +48,16 @@ class Cache(Protocol):
     def __len__(self) -> int: ...
 
 
-class _Caches(Collector):
-    """Reads the caches when it is asked."""
+class _Cheap(Collector):
+    """Reads what counts by itself; registered first, so that the tallies are in before the rest."""
 
     def __init__(self) -> None:
         self.named: dict[str, Cache] = {}
+        self.tallies: list[Tally] = []
 
     def collect(self) -> Iterator[Metric]:
+        for tally in self.tallies:
+            tally.hand_in()
         sizes = GaugeMetricFamily(
             f"{NAMESPACE}_cached", "Entries that are remembered.", labels=["cache"]
         )
@@ -62,8 +77,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._caches = _Caches()
-        self.registry.register(self._caches)
+        self._cheap = _Cheap()
+        self.registry.register(self._cheap)
         self._count_sessions()
         self._count_the_rest()
 
@@ -120,7 +135,12 @@ class Metrics:
 
     def watch_cache(self, name: str, cache: Cache) -> None:
         """Report the size of a cache, and how often it was of use."""
-        self._caches.named[name] = cache
+        self._cheap.named[name] = cache
+
+    def tally(self, counter: Counter) -> Tally:
+        """Return a cheap way to count for a counter whose labels are given."""
+        self._cheap.tallies.append(tally := Tally(counter))
+        return tally
 
     def extension_failed(self, extension: str, hook: str) -> None:
         """Count a hook that failed."""

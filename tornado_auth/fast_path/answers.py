@@ -14,7 +14,7 @@ from typing import Any
 
 from tornado_auth.fast_path.requests import CHECK, PlainRequest
 from tornado_auth.forward_auth import NOBODY, Verdict
-from tornado_auth.metrics import Counting
+from tornado_auth.metrics import Tally
 from tornado_auth.readings import Known
 from tornado_auth.server import AuthServer
 from tornado_auth.web import (
@@ -45,7 +45,7 @@ class Answers:
         self._safe = _lines(safe_headers(https=https))
         self._signed_out = _with_body(signed_out_answer(server))
         self._heads: dict[int, bytes] = {}
-        self._counters: dict[tuple[bool, int], Counting] = {}
+        self._counters: dict[tuple[bool, int], Tally] = {}
         self.closing = False
 
     def start_second(self) -> None:
@@ -110,8 +110,8 @@ class Answers:
         """Count an answer, and return its first lines."""
         counter = self._counters.get((is_check, status))
         if counter is None:
-            labels = (_HANDLERS[is_check], "GET", str(status))
-            counter = self._counters[is_check, status] = self._metrics.http_requests.labels(*labels)
+            requests = self._metrics.http_requests.labels(_HANDLERS[is_check], "GET", str(status))
+            counter = self._counters[is_check, status] = self._metrics.tally(requests)
         counter.inc()
         head = self._heads.get(status)
         if head is None:

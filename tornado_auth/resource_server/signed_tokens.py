@@ -3,9 +3,9 @@
 Never takes a key or an algorithm from the token, never touches the network, knows no clock.
 """
 
-import base64
+import binascii
 import json
-import re
+import string
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,8 +24,9 @@ MAX_TOKEN_LENGTH = 8 * 1024
 MAX_CLOCK_SKEW = 60
 
 # base64url without padding, and with the unused bits of the last character zero: one spelling each.
-_PART = r"(?:[\w-]{4})*(?:[\w-][AQgw]|[\w-]{2}[AEIMQUYcgkosw048])?"
-_COMPACT = re.compile(rf"{_PART}\.{_PART}\.{_PART}", re.ASCII)
+_ALPHABET = (string.ascii_letters + string.digits + "-_").encode()
+_LAST_CHARACTERS = {0: _ALPHABET, 2: b"AQgw", 3: b"AEIMQUYcgkosw048"}  # by length modulo 4
+_TO_PLAIN_BASE64 = bytes.maketrans(b"-_", b"+/")
 _TIMES = range(1, 1 << 33)  # up to the year 2242: milliseconds are no NumericDate
 
 _SHA256, _PKCS1 = SHA256(), PKCS1v15()
@@ -84,7 +85,7 @@ def read_header(token: str, *, typ: str, algorithms: Collection[str] = ALGORITHM
     """
     if not isinstance(token, str) or len(token) > MAX_TOKEN_LENGTH:
         raise TokenRejected("not a string of at most 8 KiB")
-    if not _COMPACT.fullmatch(token):
+    if not _is_compact(token):
         raise TokenRejected("not a signed token in compact form")
     header = _header_of(token.partition(".")[0])
     if header.algorithm not in algorithms:
@@ -145,8 +146,19 @@ def _verify(key: PublicKey, algorithm: str, signature: bytes, signed: bytes) -> 
         raise InvalidSignature
 
 
+def _is_compact(token: str) -> bool:
+    # Deleting what is allowed is several times faster than matching it.
+    if not token.isascii() or token.encode().translate(None, _ALPHABET) != b"..":
+        return False
+    return all(
+        not part or part[-1:] in _LAST_CHARACTERS.get(len(part) % 4, b"")
+        for part in token.encode().split(b".")
+    )
+
+
 def _decoded(part: str) -> bytes:
-    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    # The padding may be too long, never too short.
+    return binascii.a2b_base64(part.encode().translate(_TO_PLAIN_BASE64) + b"==")
 
 
 def _time(claims: Mapping[str, Any], name: str) -> int:

@@ -100,7 +100,7 @@ class SQLiteCollection(Generic[R]):
         """See `Collection.get_many`."""
         rows = []
         for start in range(0, len(ids), IDS_IN_A_QUERY):
-            wanted = tuple(ids[start : start + IDS_IN_A_QUERY])
+            wanted = _padded(ids[start : start + IDS_IN_A_QUERY])
             rows += await self._file.read(
                 f"{self._select} IN ({', '.join('?' * len(wanted))})",
                 wanted,
@@ -335,6 +335,12 @@ def _create_private(path: Path) -> None:
         raise SettingsError([problem]) from None
     except OSError as error:
         raise StorageUnavailable(f"SQLite: cannot create {path}: {error.strerror}") from error
+
+
+def _padded(ids: Sequence[str]) -> tuple[str, ...]:
+    # To the next power of two: SQLite then prepares a handful of statements, and each once.
+    size = 1 << (len(ids) - 1).bit_length()
+    return (*ids, *[ids[-1]] * (size - len(ids)))
 
 
 def _quoted(name: str) -> str:
