@@ -112,9 +112,9 @@ async def test_a_seal_of_another_version_is_worth_nothing(devices, clock):
 
 
 async def test_nobody_reads_in_it_who_was_there(devices):
-    sealed = await devices.remember("", "u1")
-    assert "u1" not in sealed
-    assert sealed != await devices.remember("", "u1")
+    sealed = await devices.remember("", "somebody")
+    assert "somebody" not in sealed
+    assert sealed != await devices.remember("", "somebody")
 
 
 async def test_a_secret_is_replaced_and_the_old_one_still_opens(devices, storage, clock):

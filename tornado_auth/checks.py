@@ -277,5 +277,6 @@ class Checks:
     def _is_live(self, known: Known, now: int) -> bool:
         if known.is_disabled or (known.expires_at is not None and known.expires_at <= now):
             return False
-        last_seen_at = max(known.last_seen_at, self._seen.get(known.session_id, 0))
-        return last_seen_at + self._idle_limit > now
+        if known.last_seen_at + self._idle_limit > now:
+            return True
+        return self._seen.get(known.session_id, 0) + self._idle_limit > now

@@ -110,7 +110,7 @@ def socket_folder() -> Iterator[str]:
         yield folder
 
 
-@pytest.fixture(params=["tcp", "unix", "without-fast-path"])
+@pytest.fixture(params=["tcp", "unix", pytest.param("without-fast-path", marks=pytest.mark.long)])
 def deploy(
     request: pytest.FixtureRequest,
     make_site: MakeSite,

@@ -22,8 +22,12 @@ from tests.mongod import Mongod, ReplicaSet, fresh_database, wait_until
 pytestmark = pytest.mark.alone
 
 CONNECTIONS = int(os.environ.get("TORNADO_AUTH_TEST_CONNECTIONS", "32"))
-# Short enough for the old primary to come back before it knows that there is another one.
-SHORTLY = ["hung for a moment"] if "TORNADO_AUTH_TEST_CONNECTIONS" in os.environ else []
+FAULTS = [
+    # Short enough for the old primary to come back before it knows that there is another one.
+    pytest.param("hung for a moment", marks=pytest.mark.long),
+    pytest.param("hung", marks=pytest.mark.long),
+    "killed",
+]
 KNOWN, LEAVERS = 16, 30
 QUESTIONS_A_SECOND = 600  # of all connections together
 SIGN_INS_A_SECOND = max(5, CONNECTIONS // 12)
@@ -268,7 +272,7 @@ def watch(load: Load, seconds: float, condition: Callable[[], bool], complaint: 
 
 
 # S140
-@pytest.mark.parametrize("fault", [*SHORTLY, "hung", "killed"])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_nobody_notices_the_loss_of_the_primary(
     two: Cluster,
     replica_set: ReplicaSet,

@@ -115,8 +115,10 @@ async def test_each_algorithm_is_understood_by_another_library(
         PRIVATE_KEY=private_pem(algorithm), TORNADO_AUTH_SIGNING_ALGORITHM=algorithm
     )
     keys = KeySet.import_key_set(await service.json("/.well-known/jwks.json"))
-    token = await service.server.tokens.permission_token("u1", "files", {"read": True})
-    assert jwt.decode(token, keys, algorithms=[algorithm]).claims["userid"] == "u1"
+    await service.sign_in("ann")
+    [session] = await service.server.storage.sessions.find()
+    token = await service.server.tokens.permission_token(session, "files", {"read": True})
+    assert jwt.decode(token, keys, algorithms=[algorithm]).claims["userid"] == session.user_id
 
 
 # D31

@@ -118,7 +118,7 @@ class Load:
         )
 
 
-@pytest.fixture(params=["standalone", "replica set"])
+@pytest.fixture(params=[pytest.param("standalone", marks=pytest.mark.long), "replica set"])
 def mongod(request: pytest.FixtureRequest) -> Iterator[tuple[Mongod, str]]:
     """A mongod of this test alone, and the address by which the service knows it."""
     if request.param == "standalone":

@@ -126,7 +126,11 @@ async def off_loop(function: Callable[[], subprocess.CompletedProcess[str]]) -> 
 
 # D13 S125 S131
 @pytest.mark.gen_test(timeout=30 + ENDED_SESSIONS)
-@pytest.mark.parametrize("two", ["sqlite", "sqlite/off", "replica set"], indirect=True)
+@pytest.mark.parametrize(
+    "two",
+    ["sqlite", pytest.param("sqlite/off", marks=pytest.mark.long), "replica set"],
+    indirect=True,
+)
 async def test_sessions_that_end_under_load_are_refused_everywhere(
     two: Cluster, client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -107,6 +107,7 @@ async def test_fifty_guesses_at_once_over_both_are_ten_and_the_victim_still_gets
 
 
 # S138
+@pytest.mark.long
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_an_address_has_its_fifty_over_both_whoever_they_are_tried_on(
     two: Cluster, client: Client

@@ -218,5 +218,4 @@ async def give_avatar(service: Service, url: str) -> None:
     """Write an address into the store that no login provider of ours would let through."""
     [user] = await service.server.storage.users.find()
     await service.server.storage.users.replace(replace(user, avatar_url=url))
-    [session] = await service.server.storage.sessions.find()
-    service.server.checks.forget(session.id)
+    await service.server.revocations.user_changed(user.id)

@@ -44,7 +44,7 @@ class Answers:
         https = server.settings.issuer.startswith("https://")
         self._safe = _lines(safe_headers(https=https))
         self._signed_out = _with_body(signed_out_answer(server))
-        self._heads: dict[int, bytes] = {}
+        self._heads: dict[tuple[bool, int], bytes] = {}
         self._counters: dict[tuple[bool, int], Tally] = {}
         self.closing = False
 
@@ -108,18 +108,21 @@ class Answers:
 
     def _head(self, is_check: bool, status: int) -> bytes:
         """Count an answer, and return its first lines."""
-        counter = self._counters.get((is_check, status))
-        if counter is None:
-            requests = self._metrics.http_requests.labels(_HANDLERS[is_check], "GET", str(status))
-            counter = self._counters[is_check, status] = self._metrics.tally(requests)
-        counter.inc()
-        head = self._heads.get(status)
+        kind = (is_check, status)
+        head = self._heads.get(kind)
         if head is None:
-            headers = [("Date", formatdate(usegmt=True))]
-            headers += [("Connection", "close")] if self.closing else []
-            line = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
-            head = self._heads[status] = line.encode() + _lines(headers) + self._safe
+            head = self._heads[kind] = self._make_head(is_check=is_check, status=status)
+        self._counters[kind].inc()
         return head
+
+    def _make_head(self, *, is_check: bool, status: int) -> bytes:
+        if (is_check, status) not in self._counters:
+            requests = self._metrics.http_requests.labels(_HANDLERS[is_check], "GET", str(status))
+            self._counters[is_check, status] = self._metrics.tally(requests)
+        headers = [("Date", formatdate(usegmt=True))]
+        headers += [("Connection", "close")] if self.closing else []
+        line = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+        return line.encode() + _lines(headers) + self._safe
 
 
 def _known_answer(known: Known, *, is_check: bool) -> bytes:
