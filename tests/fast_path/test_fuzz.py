@@ -27,5 +27,5 @@ async def test_with_the_fast_path_or_without_the_answers_agree(
     assert total.disagreements == []
     assert total.generated == REQUESTS
     assert 0.3 < total.plain / REQUESTS < 0.8
-    assert total.sampled > 50
+    assert total.sampled > 10
     assert set(total.statuses) == {200, 401, 403}
