@@ -19,15 +19,11 @@ from tests.flows.asking import Answer, Asker
 from tests.flows.processes import Client, Cluster, MakeCluster, Process
 from tests.mongod import Mongod, ReplicaSet, fresh_database, wait_until
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.long]
 
 CONNECTIONS = int(os.environ.get("TORNADO_AUTH_TEST_CONNECTIONS", "32"))
-FAULTS = [
-    # Short enough for the old primary to come back before it knows that there is another one.
-    pytest.param("hung for a moment", marks=pytest.mark.long),
-    pytest.param("hung", marks=pytest.mark.long),
-    "killed",
-]
+# For a moment: short enough to come back before it knows that there is another one.
+FAULTS = ["hung for a moment", "hung", "killed"]
 KNOWN, LEAVERS = 16, 30
 QUESTIONS_A_SECOND = 600  # of all connections together
 SIGN_INS_A_SECOND = max(5, CONNECTIONS // 12)

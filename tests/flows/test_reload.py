@@ -75,6 +75,7 @@ async def test_a_reload_under_load_loses_no_request(
 
 
 @pytest.mark.gen_test(timeout=90)
+@pytest.mark.long
 async def test_what_cannot_be_used_changes_nothing(
     cluster: MakeCluster, client: Client, tmp_path: Path
 ) -> None:

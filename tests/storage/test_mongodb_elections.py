@@ -17,6 +17,8 @@ from tornado_auth.storage import Collection, Inserted
 from tornado_auth.storage.contract_records import Thing, thing
 from tornado_auth.storage.mongodb import MongoDBBackend
 
+pytestmark = pytest.mark.long
+
 WRITE_TIMEOUT = 15.0
 WRITERS = 10
 
