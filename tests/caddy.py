@@ -20,6 +20,7 @@ from tests.nginx import (
     EVERYBODY,
     Policy,
     die_with_parent,
+    end,
     free_port,
     replaced,
     wait_until_listening,
@@ -130,9 +131,4 @@ def running_caddy(
         wait_until_listening(process, port, log)
         yield Caddy(port, folder / "certificate.pem", folder)
     finally:
-        process.terminate()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)

@@ -180,6 +180,16 @@ def die_with_parent() -> None:  # runs between fork and exec
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Ask a process to end, and make it."""
+    process.terminate()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def wait_until_listening(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     """Return once the port takes connections; raises RuntimeError with what the log says."""
     deadline = time.monotonic() + START_LIMIT
@@ -220,9 +230,4 @@ def running_nginx(
         wait_until_listening(process, port, folder / "main.log")
         yield Nginx(port, plain_port, folder / "certificate.pem", folder, process)
     finally:
-        process.terminate()
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)

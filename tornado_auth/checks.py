@@ -136,21 +136,15 @@ class Checks:
         key = blake2b(token.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         verified = self._tokens.get(key)
         if verified is None:
-            verified = self._read_session_token(token)
+            verified = self._read_token(token, TokenType.SESSION, self._issuer)
             if verified is None and service:
-                verified = self._read_permission_token(token, service)
+                verified = self._read_token(token, TokenType.PERMISSION, service)
             if verified is None:
                 return None
             self._tokens.put(key, verified)
         if verified.expires_at <= self._now() or verified.service not in ("", service):
             return None
         return verified
-
-    def _read_session_token(self, token: str) -> Verified | None:
-        return self._read_token(token, TokenType.SESSION, self._issuer)
-
-    def _read_permission_token(self, token: str, service: str) -> Verified | None:
-        return self._read_token(token, TokenType.PERMISSION, service)
 
     def _read_token(self, token: str, typ: TokenType, audience: str) -> Verified | None:
         try:
