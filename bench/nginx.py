@@ -29,6 +29,7 @@ worker_rlimit_nofile 4096;
 events {{ worker_connections 2048; }}
 http {{
     access_log off;
+    keepalive_requests 10000000;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;

@@ -199,11 +199,11 @@ class TestReading:
     async def test_an_answer_from_memory_needs_no_loop(self, world: World) -> None:
         token = await world.sign_in()
         assert await world.who(token) is not None
-        known = world.checks.recall(token)
+        known = world.checks.recall(world.checks.verify(token))
         assert not isinstance(known, asyncio.Future)
         assert known is not None
         assert known.who.user.username == "ann"
-        assert world.checks.recall("rubbish") is None
+        assert world.checks.recall(world.checks.verify("rubbish")) is None
 
 
 class TestMemory:
@@ -277,12 +277,19 @@ class TestPermissionToken:
     async def test_it_brings_what_is_granted_by_true_alone(self, world: World) -> None:
         session_token = await world.sign_in()
         token = await self.permission_token(world)
-        assert world.checks.granted_by(token, "files") == {"read"}
-        assert world.checks.granted_by(token, "mail") is None
-        assert world.checks.granted_by(session_token, "files") is None
+        verify = world.checks.verify
+        said = verify(token, service="files")
+        assert said is not None
+        assert said.granted == {"read"}
+        assert verify(token, service="mail") is None
+        said = verify(session_token, service="files")
+        assert said is not None
+        assert said.granted is None
         for junk in (None, [], "read", 5):
             token = await self.permission_token(world, permissions=junk)
-            assert world.checks.granted_by(token, "files") == frozenset()
+            said = verify(token, service="files")
+            assert said is not None
+            assert said.granted == frozenset()
 
     # D13 S125
     async def test_it_ends_with_its_session(self, world: World) -> None:

@@ -176,7 +176,7 @@ class TestReadingAgain:
         await world.sessions.delete("session-ann")  # by hand: nobody leaves a mark
         world.store_answers(False)
         for _ in range(3):
-            assert isinstance(world.checks.recall(token), Known)
+            assert isinstance(world.checks.recall(world.checks.verify(token)), Known)
             await asyncio.sleep(0.01)
         assert world.sessions.reads == 2  # one, for all of them
         world.store_answers()

@@ -57,12 +57,13 @@ class TestSessionToken:
     async def test_it_names_a_person_or_nobody(self, site: Service) -> None:
         token = await site.sign_in("ann")
         verdict = await decide(site, token)
-        assert verdict.who is not None
-        assert verdict.who.user.username == "ann"
+        assert verdict.known is not None
+        assert verdict.known.who is not None
+        assert verdict.known.who.user.username == "ann"
         assert (verdict.allowed, verdict.granted) == (True, None)
         for nobody in ("", "rubbish"):
             verdict = await decide(site, nobody)
-            assert (verdict.who, verdict.allowed, verdict.granted) == (None, False, None)
+            assert (verdict.known, verdict.allowed, verdict.granted) == (None, False, None)
 
     @pytest.mark.parametrize(
         ("service", "needed", "allowed", "granted"),
@@ -89,12 +90,13 @@ class TestSessionToken:
         site = await make_service(ALLOWED_SERVICES=f"files:{make_module('files', FILES)}")
         token = await site.sign_in("ann")
         recall = site.server.forward_auth.recall
+        verified = site.server.checks.verify(token)
 
-        first = recall(token, service="files", needed="read")
+        first = recall(verified, service="files", needed="read")
         assert inspect.isawaitable(first)
         assert (await first).allowed
         for service, needed in (("files", "read"), ("files", "write"), ("", "")):
-            verdict = recall(token, service=service, needed=needed)
+            verdict = recall(verified, service=service, needed=needed)
             assert isinstance(verdict, Verdict)
             assert verdict.allowed is (needed != "write")
         assert len(module("files").calls) == 1

@@ -141,8 +141,7 @@ def make_listener(app: Application, server: AuthServer) -> HTTPServer | Front:
     cookie = session_cookie_name(https=app.settings["https"])
     return Front(
         http_server,
-        Answers(server),
-        PlainRequests(cookie, jwt_parameter=settings.jwt_parameter),
+        Answers(server, PlainRequests(cookie, jwt_parameter=settings.jwt_parameter)),
         header_timeout=settings.header_timeout,
         is_trusted=app.settings["is_trusted_proxy"],
         in_flight=app.settings["in_flight"],

@@ -95,31 +95,50 @@ class Checks:
         A permission token counts for its own `service` alone. Raises StorageUnavailable when
         nobody can tell.
         """
-        answer = self.recall(token, service=service)
+        answer = self.recall(self.verify(token, service=service))
         if isinstance(answer, asyncio.Future):
             answer = await answer
         return answer.who if answer else None
 
-    def recall(self, token: str, *, service: str = "") -> Answer | asyncio.Future[Answer]:
-        """Answer like `who`, at once if it is known; `who` of the result is never None."""
-        verified = self._verify(token, service)
-        if verified is None or self._revocations.has_ended(verified.session_id):
+    def recall(self, verified: Verified | None) -> Answer | asyncio.Future[Answer]:
+        """Answer like `who`, at once if it is known; `who` of the result is never None.
+
+        `verified` is what `verify` once said of the token, however long ago that was.
+        """
+        second, now = self._now(), self._monotonic()
+        if verified is None or verified.expires_at <= second:
             self._refusals.inc()
             return None
-        known = self._remembered(verified)
-        now = self._monotonic()
+        known = self._known.get(verified.session_id) or self._refused.get(verified.session_id)
+        if (
+            known is not None
+            and known.passed_at == (second, self._revocations.changes)
+            and now - self._revocations.as_of < FRESH_FOR
+            and known.user_id == verified.user_id
+        ):
+            # It passed in this very second, and nothing was heard since.
+            self._passed.inc()
+            return known
+        return self._look_closely(verified, known, second, now)
+
+    def _look_closely(
+        self, verified: Verified, known: Known | None, second: int, now: float
+    ) -> Answer | asyncio.Future[Answer]:
+        if self._revocations.has_ended(verified.session_id):
+            self._refusals.inc()
+            return None
+        if known is not None and self._revocations.has_changed(verified.user_id, known.read_at):
+            known = None
         if known is not None and self._age(known, now) < FRESH_FOR:
             age = now - known.read_at
             if age >= REREAD_AFTER:
                 self._readings.refresh(verified.session_id)
             if age < FORGET_AFTER:
-                return self._judge(verified, known)
+                answer = self._judge(verified, known)
+                if answer is not None and known.read_at >= self._revocations.complete_since:
+                    known.passed_at = (second, self._revocations.changes)
+                return answer
         return self._read(verified, known, now)
-
-    def granted_by(self, token: str, service: str) -> frozenset[str] | None:
-        """Return what a permission token for this service grants; None for a session token."""
-        verified = self._verify(token, service)
-        return verified.granted if verified else None
 
     def take_seen(self) -> dict[str, int]:
         """Return which sessions were used and when, and start a new list."""
@@ -132,7 +151,11 @@ class Checks:
 
     # -- tokens ---------------------------------------------------------------------------------
 
-    def _verify(self, token: str, service: str) -> Verified | None:
+    def verify(self, token: str, *, service: str = "") -> Verified | None:
+        """Return what a token says if it is a good one; a permission token for its service alone.
+
+        Whether its session is over is for `recall` to say.
+        """
         key = blake2b(token.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         verified = self._tokens.get(key)
         if verified is None:
@@ -142,9 +165,7 @@ class Checks:
             if verified is None:
                 return None
             self._tokens.put(key, verified)
-        if verified.expires_at <= self._now() or verified.service not in ("", service):
-            return None
-        return verified
+        return verified if verified.service in ("", service) else None
 
     def _read_token(self, token: str, typ: TokenType, audience: str) -> Verified | None:
         try:
@@ -162,13 +183,6 @@ class Checks:
         return Verified(session_id, user_id, claims["exp"], audience, granted)
 
     # -- sessions -------------------------------------------------------------------------------
-
-    def _remembered(self, verified: Verified) -> Known | None:
-        """Return what is known of a session, unless its user has changed since."""
-        known = self._known.get(verified.session_id) or self._refused.get(verified.session_id)
-        if known is None or self._revocations.has_changed(verified.user_id, known.read_at):
-            return None
-        return known
 
     def _age(self, known: Known, now: float) -> float:
         """Return for how many seconds it has not been certain that this is still true."""

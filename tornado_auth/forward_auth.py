@@ -7,17 +7,17 @@ import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
-from tornado_auth.checks import Answer, Checks
+from tornado_auth.checks import Answer, Checks, Verified
 from tornado_auth.granted import granted_names
-from tornado_auth.models import Who
 from tornado_auth.permissions import Permissions
+from tornado_auth.readings import Known
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`who` is None if nobody is signed in; `granted` is None if no service was asked about."""
+    """`known` is None if nobody is signed in; `granted` is None if no service was asked about."""
 
-    who: Who | None
+    known: Known | None
     allowed: bool
     granted: frozenset[str] | None = None
 
@@ -38,43 +38,50 @@ class ForwardAuth:
         With a service, a permission token for it counts, too, and brings its permissions along.
         Raises StorageUnavailable when nobody can tell whose the token is.
         """
-        verdict = self.recall(token, service=service, needed=needed)
-        return verdict if isinstance(verdict, Verdict) else await verdict
-
-    def recall(self, token: str, *, service: str, needed: str) -> Verdict | Awaitable[Verdict]:
-        """Decide at once if everything is known, and else later."""
         if not token:
             return NOBODY
-        known = self._checks.recall(token, service=service)
+        verified = self._checks.verify(token, service=service)
+        verdict = self.recall(verified, service=service, needed=needed)
+        return verdict if isinstance(verdict, Verdict) else await verdict
+
+    def recall(
+        self, verified: Verified | None, *, service: str, needed: str
+    ) -> Verdict | Awaitable[Verdict]:
+        """Decide at once if everything is known, and else later."""
+        known = self._checks.recall(verified)
+        granted = verified.granted if verified else None
         if isinstance(known, asyncio.Future):
-            return self._after(known, token, service=service, needed=needed)
-        return self._judge(known, token, service=service, needed=needed)
+            return self._after(known, granted, service=service, needed=needed)
+        return self._judge(known, granted, service=service, needed=needed)
 
     async def _after(
-        self, reading: Awaitable[Answer], token: str, *, service: str, needed: str
+        self,
+        reading: Awaitable[Answer],
+        granted: frozenset[str] | None,
+        *,
+        service: str,
+        needed: str,
     ) -> Verdict:
-        verdict = self._judge(await reading, token, service=service, needed=needed)
+        verdict = self._judge(await reading, granted, service=service, needed=needed)
         return verdict if isinstance(verdict, Verdict) else await verdict
 
     def _judge(
-        self, known: Answer, token: str, *, service: str, needed: str
+        self, known: Answer, granted: frozenset[str] | None, *, service: str, needed: str
     ) -> Verdict | Awaitable[Verdict]:
-        who = known.who if known else None
-        if who is None:
+        if known is None:
             return NOBODY
         if not service:
             # A permission of no service is one that nobody has.
-            return Verdict(who, allowed=not needed)
-        granted = self._checks.granted_by(token, service)
+            return Verdict(known, allowed=not needed)
         if granted is None:
-            granted = self._permissions.recall(service, who.user.id)
+            granted = self._permissions.recall(service, known.user_id)
         if granted is None:
-            return self._ask(who, service=service, needed=needed)
-        return Verdict(who, _is_enough(granted, needed), granted)
+            return self._ask(known, service=service, needed=needed)
+        return Verdict(known, _is_enough(granted, needed), granted)
 
-    async def _ask(self, who: Who, *, service: str, needed: str) -> Verdict:
-        granted = granted_names(await self._permissions.ask(service, who.user.id))
-        return Verdict(who, _is_enough(granted, needed), granted)
+    async def _ask(self, known: Known, *, service: str, needed: str) -> Verdict:
+        granted = granted_names(await self._permissions.ask(service, known.user_id))
+        return Verdict(known, _is_enough(granted, needed), granted)
 
 
 def _is_enough(granted: frozenset[str], needed: str) -> bool:

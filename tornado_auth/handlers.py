@@ -21,6 +21,7 @@ from tornado_auth.web import (
     describe,
     login_url,
     needed_permission,
+    set_passing_headers,
     signed_in_answer,
     signed_out_answer,
     status_of,
@@ -101,6 +102,8 @@ class VerifyHandler(TokenCheckHandler):
 
     def _answer(self, status: int, headers: Headers) -> None:
         self.set_status(status)
+        if status == 200:
+            set_passing_headers(self)
         for name, value in headers:
             self.set_header(name, value)
         self._end()

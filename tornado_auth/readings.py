@@ -38,8 +38,9 @@ class Known:
     """What was read of a session at the moment `read_at`; `who` is None if there is no such one.
 
     Once packed, the records are kept as JSON: that takes a third of the memory, and the garbage
-    collector does not visit it again and again. `check_answer` and `verify_answer` are what was
-    made of them before, for whoever answers.
+    collector does not visit it again and again. `check_answer` and `identity_lines` are what was
+    made of them before, for whoever answers. `passed_at` is for `keep`'s owner to note when it
+    was last found good.
     """
 
     __slots__ = (
@@ -47,18 +48,20 @@ class Known:
         "_who",
         "check_answer",
         "expires_at",
+        "identity_lines",
         "is_disabled",
         "last_seen_at",
+        "passed_at",
         "read_at",
         "session_id",
         "user_id",
-        "verify_answer",
     )
 
     def __init__(self, who: Who | None, read_at: float) -> None:
         self.read_at = read_at
         self.check_answer: bytes | None = None
-        self.verify_answer: bytes | None = None
+        self.identity_lines: bytes | None = None
+        self.passed_at: tuple[int, int] | None = None
         self._who = who
         self._records = b""
         self.session_id = self.user_id = ""

@@ -35,7 +35,8 @@ class Revocations:
     """Leave marks, and follow those of all processes.
 
     `as_of` is the moment up to which every mark is known; `complete_since` is the one from which
-    on none was missed. Both are of the clock `monotonic`, as every `read_at` here. A mark is kept
+    on none was missed. Both are of the clock `monotonic`, as every `read_at` here. `changes` counts
+    what was heard, so that whoever knew an answer can tell that it still stands. A mark is kept
     in mind for `keep_for` seconds: whoever remembers something longer than that reads it again.
     """
 
@@ -62,6 +63,7 @@ class Revocations:
         self._position = ""
         self.as_of = float("-inf")
         self.complete_since = float("inf")
+        self.changes = 0
         metrics.revocation_lag_seconds.set_function(lambda: self.lag)
 
     @property
@@ -138,6 +140,7 @@ class Revocations:
             (self._ended, mark.session_id) if mark.session_id else (self._changed, mark.user_id)
         )
         now = self._monotonic()
+        self.changes += 1
         marks.pop(name, None)
         marks[name] = now
         while marks[oldest := next(iter(marks))] < now - self._keep_for:
@@ -153,6 +156,7 @@ class Revocations:
             except PositionLost:
                 logger.warning("revocations_missed")
                 self._position, self.complete_since = "", float("inf")
+                self.changes += 1
             except StorageUnavailable:
                 logger.warning("revocations_not_heard", exc_info=self.lag < 1)
             except Exception:
@@ -180,6 +184,7 @@ class Revocations:
         if not self._position:
             # The first answer: only what is read from here on is covered.
             self.complete_since = self._monotonic()
+            self.changes += 1
         self._position = report.position
         self.as_of = asked_at
 

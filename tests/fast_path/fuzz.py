@@ -282,7 +282,7 @@ async def run_chunk(seed: int, chunk: int, number: int) -> Outcome:
                 out.generated += 1
                 # One that is cut early is no longer plain by then, and its connection is Tornado's.
                 is_early = case.cuts and case.cuts[0] < len("GET /auth/verify")
-                if not is_early and pair.front.requests.read(case.data) is not None:
+                if not is_early and pair.front.answers.requests.read(case.data) is not None:
                     yield at, case
                 elif case.data:
                     rest += 1

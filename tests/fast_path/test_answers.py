@@ -102,6 +102,20 @@ class TestTokens:
                 await asyncio.sleep(0.02)
         await twins.agree_on(plain("/auth/check", line), is_plain=True)
 
+    async def test_the_same_bytes_are_refused_once_their_token_has_expired(
+        self, twins: Twins, wire: MakeWire
+    ) -> None:
+        session = await twins.fast.session("ann")
+        ending = replace(session, expires_at=twins.fast.server.now() + 2)
+        request = plain(
+            "/auth/verify", f"auth-token: {await twins.fast.server.sessions.token(ending)}"
+        )
+        opened = await wire(twins.fast.port)
+        for _ in range(2):
+            assert (await opened.ask(request)).status == 200
+        await asyncio.sleep(2)
+        assert (await opened.ask(request)).status == 401
+
     async def test_a_changed_profile_is_told_within_a_second(
         self, twins: Twins, wire: MakeWire
     ) -> None:
@@ -126,6 +140,19 @@ class TestPermissions:
                 answer = await twins.agree_on(plain(QUESTION, *lines), is_plain=True)
                 passes = bool(proxies) and method in ("GET", "head", "OPTIONS")
                 assert answer.status == (200 if passes else 403), (proxies, method)
+
+    # S130
+    async def test_the_same_bytes_of_a_stranger_count_less(self, make_twins: MakeTwins) -> None:
+        twins = await make_twins()
+        request = plain(
+            QUESTION, f"auth-token: {await twins.fast.sign_in('ann')}", "X-Original-Method: GET"
+        )
+        await twins.agree_on(request, is_plain=True)  # the provider is asked
+        answer = front_of(twins.fast).answers.answer
+        for trusted, status in ((True, b"200"), (False, b"403"), (True, b"200")):
+            answered = answer(request, trusted=trusted)
+            assert isinstance(answered, bytes)
+            assert answered.split()[1] == status
 
     async def test_what_is_granted_is_told(self, twins: Twins) -> None:
         line = f"auth-token: {await twins.fast.sign_in('ann')}"
@@ -178,7 +205,7 @@ class TestSettings:
             request = plain("/auth/verify", f"Cookie: a=b; {name}={token}; c=d")
             answer = await twins.agree_on(request, is_plain=True)
             assert answer.status == status
-            assert answer.header("Strict-Transport-Security")
+            assert bool(answer.header("Strict-Transport-Security")) is (status == 401)
 
     async def test_the_jwt_parameter_can_be_switched_off(self, make_twins: MakeTwins) -> None:
         twins = await make_twins(TORNADO_AUTH_JWT_PARAMETER="off")

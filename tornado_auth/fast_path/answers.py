@@ -1,7 +1,8 @@
 """Plain checks in, bytes out.
 
-Owns how an answer is written, and the parts of it that stay the same for a second. Never reads a
-socket, and never decides who may pass.
+Owns how an answer is written, the parts of it that stay the same for a second, and what the token
+in a request said that came before in the same bytes. Never reads a socket, and never decides who
+may pass.
 """
 
 import asyncio
@@ -9,19 +10,26 @@ import json
 import logging
 from collections.abc import Mapping
 from email.utils import formatdate
+from hashlib import blake2b
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
-from tornado_auth.fast_path.requests import CHECK, PlainRequest
+from tornado_auth.caches import BoundedCache
+from tornado_auth.checks import Verified
+from tornado_auth.fast_path.requests import CHECK, PlainRequest, PlainRequests
 from tornado_auth.forward_auth import NOBODY, Verdict
 from tornado_auth.metrics import Tally
+from tornado_auth.models import Who
 from tornado_auth.readings import Known
 from tornado_auth.server import AuthServer
 from tornado_auth.web import (
+    PASSING_HEADERS,
     Headers,
     denial,
     describe,
+    identity_headers,
     needed_permission,
+    permission_names,
     safe_headers,
     signed_in_answer,
     signed_out_answer,
@@ -31,18 +39,38 @@ from tornado_auth.web import (
 logger = logging.getLogger(__name__)
 
 Found = Known | Verdict | None
+REPEATS = 65_536
 _HANDLERS = {True: "CheckHandler", False: "VerifyHandler"}
+
+
+class Question(NamedTuple):
+    """What is asked of a token; `asked` is None if only whether it is a good one."""
+
+    is_check: bool
+    verified: Verified | None
+    asked: PlainRequest | None
+
+
+class Late(NamedTuple):
+    """A question that has to wait for its answer."""
+
+    is_check: bool
+    found: "asyncio.Future[Found]"
 
 
 class Answers:
     """Answer plain requests; `start_second` keeps the Date right."""
 
-    def __init__(self, server: AuthServer) -> None:
+    def __init__(self, server: AuthServer, requests: PlainRequests) -> None:
+        self.requests = requests
         self._checks = server.checks
         self._forward_auth = server.forward_auth
         self._metrics = server.metrics
+        self._questions: BoundedCache[bytes, Question] = BoundedCache(REPEATS)
+        server.metrics.watch_cache("requests", self._questions)
         https = server.settings.issuer.startswith("https://")
         self._safe = _lines(safe_headers(https=https))
+        self._passing = _lines(PASSING_HEADERS)
         self._signed_out = _with_body(signed_out_answer(server))
         self._heads: dict[tuple[bool, int], bytes] = {}
         self._counters: dict[tuple[bool, int], Tally] = {}
@@ -57,54 +85,90 @@ class Answers:
         self.closing = True
         self._heads.clear()
 
-    def answer(self, request: PlainRequest, *, trusted: bool) -> bytes | asyncio.Future[Found]:
-        """Return the answer, or what `late` makes it of once it is there.
+    def answer(self, data: bytes, *, trusted: bool) -> bytes | Late | None:
+        """Answer a plain request, perhaps later; None if `data` is no such one.
 
         `trusted` tells whether the peer is a proxy whose X-Original-Method counts.
         """
+        key = blake2b(data, digest_size=16).digest()
+        question = self._questions.get(key)
+        if question is not None:
+            return self._answer(question, trusted=trusted)
+        request = self.requests.read(data)
+        if request is None:
+            return None
+        is_check = request.path == CHECK
+        if not request.token:
+            return self._render(None, is_check=is_check)
         try:
-            found = self._find(request, trusted=trusted) if request.token else None
-            return found if isinstance(found, asyncio.Future) else self._render(request, found)
+            question = self._question(request, is_check=is_check)
         except Exception as error:
-            return self._failure(request, error)
+            return self._failure(error, is_check=is_check)
+        if question.verified is not None:
+            self._questions.put(key, question)
+        return self._answer(question, trusted=trusted)
 
-    def late(self, request: PlainRequest, future: asyncio.Future[Found]) -> bytes:
-        """Return the answer to a request that had to wait."""
+    def late(self, late: Late) -> bytes:
+        """Return the answer to a question that had to wait."""
         try:
-            return self._render(request, future.result())
+            return self._render(late.found.result(), is_check=late.is_check)
         except (Exception, asyncio.CancelledError) as error:
-            return self._failure(request, error)
+            return self._failure(error, is_check=late.is_check)
 
-    def _find(self, request: PlainRequest, *, trusted: bool) -> Found | asyncio.Future[Any]:
-        if not (request.service or request.read or request.write):
-            return self._checks.recall(request.token)
-        needed = needed_permission(
-            request.read, request.write, method=request.original_method if trusted else ""
-        )
-        verdict = self._forward_auth.recall(request.token, service=request.service, needed=needed)
+    def _question(self, request: PlainRequest, *, is_check: bool) -> Question:
+        verified = self._checks.verify(request.token, service=request.service)
+        is_simple = not (request.service or request.read or request.write)
+        return Question(is_check, verified, None if is_simple else request._replace(token=""))
+
+    def _answer(self, question: Question, *, trusted: bool) -> bytes | Late:
+        is_check, verified, asked = question
+        try:
+            found: Found | asyncio.Future[Any]
+            if asked is None:
+                found = self._checks.recall(verified)
+            else:
+                found = self._judge(verified, asked, trusted=trusted)
+            if isinstance(found, asyncio.Future):
+                return Late(is_check, found)
+            return self._render(found, is_check=is_check)
+        except Exception as error:
+            return self._failure(error, is_check=is_check)
+
+    def _judge(
+        self, verified: Verified | None, asked: PlainRequest, *, trusted: bool
+    ) -> Verdict | asyncio.Future[Any]:
+        method = asked.original_method if trusted else ""
+        needed = needed_permission(asked.read, asked.write, method=method)
+        verdict = self._forward_auth.recall(verified, service=asked.service, needed=needed)
         return verdict if isinstance(verdict, Verdict) else asyncio.ensure_future(verdict)
 
-    def _render(self, request: PlainRequest, found: Found) -> bytes:
-        is_check = request.path == CHECK
+    def _render(self, found: Found, *, is_check: bool) -> bytes:
         if isinstance(found, Known):
-            return self._head(is_check, 200) + _known_answer(found, is_check=is_check)
+            if is_check:
+                return self._head(True, 200) + (found.check_answer or _check_answer(found))
+            lines = found.identity_lines or _identity_lines(found)
+            return self._head(False, 200) + lines + b"\r\n"
         if is_check:
-            return self._head(is_check, 200) + self._signed_out
-        verdict = found if isinstance(found, Verdict) else NOBODY
-        status, headers = verdict_headers(verdict)
-        return self._head(is_check, status) + _without_body(headers)
+            return self._head(True, 200) + self._signed_out
+        if found is not None and found.allowed and found.known is not None:
+            lines = found.known.identity_lines or _identity_lines(found.known)
+            if found.granted is not None:
+                lines += f"X-Auth-Permissions: {permission_names(found.granted)}\r\n".encode()
+            return self._head(False, 200) + lines + b"\r\n"
+        status, headers = verdict_headers(found or NOBODY)
+        return self._head(False, status) + _lines(headers) + b"\r\n"
 
-    def _failure(self, request: PlainRequest, error: BaseException) -> bytes:
+    def _failure(self, error: BaseException, *, is_check: bool) -> bytes:
         status, reason, message = describe(500, error)
         if status == 500:
             logger.error("request_failed", exc_info=error)
         else:
             self._metrics.storage_errors.inc()
-        if request.path == CHECK:
+        if is_check:
             body = {"error": reason, "error_description": message}
             return self._head(True, status) + _with_body(body)
         status, headers = denial(reason)
-        return self._head(False, status) + _without_body(headers)
+        return self._head(False, status) + _lines(headers) + b"\r\n"
 
     def _head(self, is_check: bool, status: int) -> bytes:
         """Count an answer, and return its first lines."""
@@ -122,23 +186,26 @@ class Answers:
         headers = [("Date", formatdate(usegmt=True))]
         headers += [("Connection", "close")] if self.closing else []
         line = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
-        return line.encode() + _lines(headers) + self._safe
+        headers += [] if is_check else [("Content-Length", "0")]
+        passes = status == 200 and not is_check
+        return line.encode() + _lines(headers) + (self._passing if passes else self._safe)
 
 
-def _known_answer(known: Known, *, is_check: bool) -> bytes:
-    """Return what follows the head; it is made once."""
-    answer = known.check_answer if is_check else known.verify_answer
-    if answer is not None:
-        return answer
+def _check_answer(known: Known) -> bytes:
+    known.check_answer = _with_body(signed_in_answer(_who(known)))
+    return known.check_answer
+
+
+def _identity_lines(known: Known) -> bytes:
+    known.identity_lines = _lines(identity_headers(_who(known)))
+    return known.identity_lines
+
+
+def _who(known: Known) -> Who:
     who = known.who
     if who is None:
         raise ValueError("nobody is known")
-    if is_check:
-        answer = known.check_answer = _with_body(signed_in_answer(who))
-    else:
-        headers = verdict_headers(Verdict(who, allowed=True))[1]
-        answer = known.verify_answer = _without_body(headers)
-    return answer
+    return who
 
 
 def _lines(headers: Headers) -> bytes:
@@ -153,7 +220,3 @@ def _with_body(answer: Mapping[str, object]) -> bytes:
         ("Content-Length", str(len(body))),
     ]
     return _lines(headers) + b"\r\n" + body
-
-
-def _without_body(headers: Headers) -> bytes:
-    return _lines([*headers, ("Content-Length", "0")]) + b"\r\n"

@@ -16,8 +16,8 @@ from typing import Any
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 
-from tornado_auth.fast_path.answers import Answers, Found
-from tornado_auth.fast_path.requests import MAX_SIZE, PlainRequest, PlainRequests
+from tornado_auth.fast_path.answers import Answers, Found, Late
+from tornado_auth.fast_path.requests import MAX_SIZE, PlainRequests
 from tornado_auth.web import InFlight
 
 logger = logging.getLogger(__name__)
@@ -41,14 +41,12 @@ class Front:
         self,
         http_server: HTTPServer,
         answers: Answers,
-        requests: PlainRequests,
         *,
         header_timeout: float,
         is_trusted: Callable[[str], bool],
         in_flight: InFlight,
     ) -> None:
         self.answers = answers
-        self.requests = requests
         self._http_server = http_server
         self._header_timeout = header_timeout
         self._is_trusted = is_trusted
@@ -211,11 +209,14 @@ class _Connection:
         return self._take(data) if data else self.close()
 
     def _take(self, data: bytes) -> None:
-        held, self._held = self._held, b""
-        data = held + data
-        request = self._front.requests.read(data)
-        if request is not None:
-            return self._answer(request)
+        held = self._held
+        if held:
+            data, self._held = held + data, b""
+        answer = self._front.answers.answer(data, trusted=self._trusted)
+        if isinstance(answer, bytes):
+            return self._send(answer)
+        if answer is not None:
+            return self._wait(answer)
         if PlainRequests.may_become_plain(data):
             if not held:
                 self._since = time.monotonic()
@@ -227,18 +228,15 @@ class _Connection:
         self._let_go()
         self._front.hand_over(self._sock, data, self._address)
 
-    def _answer(self, request: PlainRequest) -> None:
-        answer = self._front.answers.answer(request, trusted=self._trusted)
-        if isinstance(answer, bytes):
-            return self._send(answer)
+    def _wait(self, late: Late) -> None:
         self.is_busy = True
-        self._front.in_flight.add(answer)
-        return answer.add_done_callback(partial(self._answer_late, request))
+        self._front.in_flight.add(late.found)
+        late.found.add_done_callback(partial(self._answer_late, late))
 
-    def _answer_late(self, request: PlainRequest, future: "asyncio.Future[Found]") -> None:
+    def _answer_late(self, late: Late, future: "asyncio.Future[Found]") -> None:
         self._front.in_flight.discard(future)
         self.is_busy = False
-        answer = self._front.answers.late(request, future)
+        answer = self._front.answers.late(late)
         if self._sock.fileno() != -1:
             self._read_on()
             self._send(answer)

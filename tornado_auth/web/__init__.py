@@ -3,7 +3,9 @@
 from tornado_auth.web.answers import (
     Headers,
     denial,
+    identity_headers,
     needed_permission,
+    permission_names,
     signed_in_answer,
     signed_out_answer,
     verdict_headers,
@@ -11,11 +13,12 @@ from tornado_auth.web.answers import (
 from tornado_auth.web.api import APIHandler
 from tornado_auth.web.base import BaseHandler, InFlight, log_request, session_cookie_name
 from tornado_auth.web.errors import BadRequest, describe, status_of
-from tornado_auth.web.headers import safe_headers
+from tornado_auth.web.headers import PASSING_HEADERS, safe_headers, set_passing_headers
 from tornado_auth.web.page import NotFoundHandler, PageHandler, login_url
 from tornado_auth.web.static import StaticHandler, load_files, load_templates
 
 __all__ = [
+    "PASSING_HEADERS",
     "APIHandler",
     "BadRequest",
     "BaseHandler",
@@ -26,13 +29,16 @@ __all__ = [
     "StaticHandler",
     "denial",
     "describe",
+    "identity_headers",
     "load_files",
     "load_templates",
     "log_request",
     "login_url",
     "needed_permission",
+    "permission_names",
     "safe_headers",
     "session_cookie_name",
+    "set_passing_headers",
     "signed_in_answer",
     "signed_out_answer",
     "status_of",

@@ -3,6 +3,7 @@
 Owns the members and headers of these answers. Never asks anybody.
 """
 
+from functools import lru_cache
 from urllib.parse import quote
 
 from tornado_auth.accounts import profile
@@ -38,15 +39,21 @@ def needed_permission(read: str, write: str, *, method: str) -> str:
 
 def verdict_headers(verdict: Verdict) -> tuple[int, Headers]:
     """Return the status and the headers of /auth/verify."""
-    if verdict.who is None:
+    who = verdict.known.who if verdict.known else None
+    if who is None:
         return denial("login_required", status=401)
     if not verdict.allowed:
         return denial("insufficient_permissions")
-    headers = identity_headers(verdict.who)
+    headers = identity_headers(who)
     if verdict.granted is not None:
-        names = ",".join(quote(name, safe="") for name in sorted(verdict.granted))
-        headers.append(("X-Auth-Permissions", names))
+        headers.append(("X-Auth-Permissions", permission_names(verdict.granted)))
     return 200, headers
+
+
+@lru_cache(maxsize=1024)
+def permission_names(granted: frozenset[str]) -> str:
+    """Return the value of X-Auth-Permissions."""
+    return ",".join(quote(name, safe="") for name in sorted(granted))
 
 
 def denial(reason: str, *, status: int = 403) -> tuple[int, Headers]:

@@ -5,6 +5,9 @@ Owns what browsers are told to forbid. Never knows what an answer is about.
 
 from tornado.web import RequestHandler
 
+# An answer that lets a request pass reaches a proxy, never a browser.
+PASSING_HEADERS = [("Cache-Control", "no-store")]
+
 
 def safe_headers(*, https: bool) -> list[tuple[str, str]]:
     """Return what every answer carries; Strict-Transport-Security only over https."""
@@ -23,6 +26,14 @@ def set_safe_headers(handler: RequestHandler) -> None:
     """Set what every answer carries; a handler may loosen only what it must."""
     handler.clear_header("Server")
     for name, value in safe_headers(https=bool(handler.application.settings.get("https"))):
+        handler.set_header(name, value)
+
+
+def set_passing_headers(handler: RequestHandler) -> None:
+    """Set what an answer carries that no browser will see, instead of all the above."""
+    for name, _ in safe_headers(https=True):
+        handler.clear_header(name)
+    for name, value in PASSING_HEADERS:
         handler.set_header(name, value)
 
 
