@@ -2,12 +2,11 @@
 
 nginx runs the configuration that `tornado-auth nginx-config` writes, changed only where this
 measurement must: without TLS, which both would have, without access log, and with files in place
-of the application. It has one worker, on a CPU of its own; the service has another; wrk takes what
-is left of all.
+of the application. It has one worker, on a CPU of its own; the service and wrk share another.
 """
 
 from bench.load import Contender, Load, get
-from bench.processes import CLIENT_CPU, EVERY_CPU, SERVER_CPU, Failed, find, free_port
+from bench.processes import CLIENT_CPU, SERVER_CPU, Failed, find, free_port
 from bench.report import Goal, Outcome
 from bench.run import Run
 from bench.servers import Scene, Server, start_ours
@@ -51,7 +50,7 @@ def nginx(run: Run) -> Outcome:
         processes=by_tcp.processes,
         load=_load(run.scene, "/open/file"),
         connections=CONNECTIONS,
-        cpus=EVERY_CPU,
+        cpus=CLIENT_CPU,
     )
     rows = run.compare([without, by_tcp, by_unix])
     outcome.add(rows, base=OPEN)
@@ -73,7 +72,7 @@ def _contender(run: Run, name: str, address: str) -> Contender:
         processes=[front.process, service.process],
         load=_load(run.scene, "/file"),
         connections=CONNECTIONS,
-        cpus=EVERY_CPU,
+        cpus=CLIENT_CPU,
     )
 
 

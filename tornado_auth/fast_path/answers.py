@@ -40,6 +40,9 @@ logger = logging.getLogger(__name__)
 
 Found = Known | Verdict | None
 REPEATS = 65_536
+_WITH_BODY = (
+    b"Content-Type: application/json; charset=utf-8\r\nVary: Origin\r\nContent-Length: %d\r\n\r\n%b"
+)
 _HANDLERS = {True: "CheckHandler", False: "VerifyHandler"}
 
 
@@ -214,9 +217,4 @@ def _lines(headers: Headers) -> bytes:
 
 def _with_body(answer: Mapping[str, object]) -> bytes:
     body = json.dumps(answer).encode()
-    headers = [
-        ("Content-Type", "application/json; charset=utf-8"),
-        ("Vary", "Origin"),
-        ("Content-Length", str(len(body))),
-    ]
-    return _lines(headers) + b"\r\n" + body
+    return _WITH_BODY % (len(body), body)

@@ -150,10 +150,10 @@ def _is_compact(token: str) -> bool:
     # Deleting what is allowed is several times faster than matching it.
     if not token.isascii() or token.encode().translate(None, _ALPHABET) != b"..":
         return False
-    return all(
-        not part or part[-1:] in _LAST_CHARACTERS.get(len(part) % 4, b"")
-        for part in token.encode().split(b".")
-    )
+    for part in token.encode().split(b"."):
+        if part and part[-1:] not in _LAST_CHARACTERS.get(len(part) % 4, b""):
+            return False
+    return True
 
 
 def _decoded(part: str) -> bytes:
