@@ -18,6 +18,7 @@ CASES = (
     "nginx",
     "logins",
     "users",
+    "permissions",
 )
 QUICK = ("check", "cold", "nginx", "logins")
 

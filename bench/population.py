@@ -12,7 +12,7 @@ import itertools
 import multiprocessing
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -99,8 +99,8 @@ class Population:
             welcomed_at=self.born_at,
         )
 
-    def write_tokens(self, path: Path, numbers: range) -> None:
-        """Sign the tokens of these sessions, on every CPU, one a line."""
+    def write_tokens(self, path: Path, numbers: Sequence[int]) -> None:
+        """Sign the tokens of these sessions, on every CPU, one a line; no two are the same."""
         parts = [numbers[at : at + SIGN_AT_ONCE] for at in range(0, len(numbers), SIGN_AT_ONCE)]
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(len(CPUS), context) as pool, path.open("w") as file:
@@ -195,12 +195,12 @@ def _renamed(text: str, first: tuple[str, ...], names: tuple[str, ...]) -> str:
     return text
 
 
-def _sign(population: Population, numbers: range) -> list[str]:
+def _sign(population: Population, numbers: Sequence[int]) -> list[str]:
     """Sign the tokens of some sessions; runs in a process of its own."""
     return asyncio.run(_signed(population, numbers))
 
 
-async def _signed(population: Population, numbers: range) -> list[str]:
+async def _signed(population: Population, numbers: Sequence[int]) -> list[str]:
     sessions = population.service("memory://").sessions
     tokens = []
     for number in numbers:

@@ -6,7 +6,7 @@ measured, so those that wait cost it nothing.
 
 import secrets
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -75,6 +75,14 @@ class Run:
             mode="once",
             contains=b'"authenticated": true',
         )
+
+    @cached_property
+    def second_load(self) -> Load:
+        """Sign more tokens of the same few sessions: the first round makes these known."""
+        path = self.folder / "second-tokens"
+        total = self.cold_in_slice * (self.rounds + 1)
+        self.scene.population.write_tokens(path, [at % self.warm for at in range(total)])
+        return replace(self.cold_load, tokens=path)
 
     @cached_property
     def stranger_load(self) -> Load:
