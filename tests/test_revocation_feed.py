@@ -134,6 +134,19 @@ class TestMemory:
         assert fed.knows("s2", "s3")
         assert not fed.revocations.has_changed("ann", read_at)
 
+    async def test_what_a_service_allows_is_out_of_date_for_that_service_alone(
+        self, fed: Follower, clock: FakeClock
+    ) -> None:
+        read_at = fed.monotonic()
+        await fed.collection.report(Revocation(id="mark", service="wiki"))
+        assert fed.revocations.has_service_changed("wiki", read_at)
+        assert not fed.revocations.has_service_changed("wiki", fed.monotonic())
+        assert not fed.revocations.has_service_changed("blog", read_at)
+        assert not fed.revocations.has_changed("wiki", read_at)
+        clock.advance(KEEP_FOR + 1)
+        await fed.collection.report(Revocation(id="mark2", service="blog"))
+        assert not fed.revocations.has_service_changed("wiki", read_at)
+
     async def test_one_that_is_heard_again_is_kept_longer(
         self, fed: Follower, clock: FakeClock
     ) -> None:
@@ -156,4 +169,5 @@ class TestMemory:
         for user_id in ("ann", "bob"):  # whoever it is: what was read before counts no more
             assert fed.revocations.has_changed(user_id, read_at)
             assert not fed.revocations.has_changed(user_id, fed.monotonic())
+        assert fed.revocations.has_service_changed("wiki", read_at)
         assert len(fed.revocations._ended) == 0

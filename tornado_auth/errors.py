@@ -21,6 +21,11 @@
     │   ├── InvalidUsername
     │   ├── UsernameTaken
     │   └── UsernameAlreadySet
+    ├── AdministrationError
+    │   ├── NotFound             what is to be shown or changed is not there
+    │   ├── InvalidRequest       it cannot be done so; the message says how
+    │   ├── AlreadyThere         there is one already
+    │   └── NotAllowed           who asks may not do this
     ├── NextNotAllowed           the `next` address is not in the allow-list
     └── TooManyAttempts          carries the seconds to wait
 
@@ -158,6 +163,34 @@ class UsernameAlreadySet(UsernameError):
     """Refuse a second choice: a user chooses the name once."""
 
     reason = "username_already_set"
+
+
+class AdministrationError(TornadoAuthError):
+    """Something that managing users, roles and keys can end with."""
+
+
+class NotFound(AdministrationError):
+    """Name what is not there; the message is shown."""
+
+    reason = "not_found"
+
+
+class InvalidRequest(AdministrationError):
+    """Refuse what cannot be done so; the message says which rule it breaks."""
+
+    reason = "invalid_request"
+
+
+class AlreadyThere(AdministrationError):
+    """Refuse to add what is there already."""
+
+    reason = "already_exists"
+
+
+class NotAllowed(AdministrationError):
+    """Refuse somebody who is known but may not do this."""
+
+    reason = "insufficient_permissions"
 
 
 class NextNotAllowed(TornadoAuthError):

@@ -56,6 +56,7 @@ class Revocations:
         self._keep_for = keep_for
         self._ended: dict[str, float] = {}
         self._changed: dict[str, float] = {}
+        self._services: dict[str, float] = {}
         self._forgot_at = float("-inf")
         self._unsent: deque[Revocation] = deque(maxlen=MAX_UNSENT)
         self._following: asyncio.Task[None] | None = None
@@ -79,6 +80,10 @@ class Revocations:
         """Tell whether what was read of a user at that moment is out of date."""
         return read_at <= self._changed.get(user_id, self._forgot_at)
 
+    def has_service_changed(self, service: str, read_at: float) -> bool:
+        """Tell whether what was read of a service's roles at that moment is out of date."""
+        return read_at <= self._services.get(service, self._forgot_at)
+
     async def session_ended(self, session_id: str) -> None:
         """Have every process refuse a session; raises StorageUnavailable if that will take longer.
 
@@ -89,6 +94,10 @@ class Revocations:
     async def user_changed(self, user_id: str) -> None:
         """Have every process read a user again; raises StorageUnavailable as above."""
         await self._leave(Revocation(id="", user_id=user_id))
+
+    async def service_changed(self, service: str) -> None:
+        """Have every process ask again what users may do in a service; raises as above."""
+        await self._leave(Revocation(id="", service=service))
 
     def user_may_have_changed(self, user_id: str) -> None:
         """Do as above without waiting, when the store did not tell whether something happened."""
@@ -136,9 +145,11 @@ class Revocations:
 
     def _heed(self, mark: Revocation) -> None:
         """Keep a mark in mind, the last one last, and let go of the old ones."""
-        marks, name = (
-            (self._ended, mark.session_id) if mark.session_id else (self._changed, mark.user_id)
-        )
+        marks, name = self._ended, mark.session_id
+        if mark.user_id:
+            marks, name = self._changed, mark.user_id
+        elif mark.service:
+            marks, name = self._services, mark.service
         now = self._monotonic()
         self.changes += 1
         marks.pop(name, None)
@@ -147,7 +158,7 @@ class Revocations:
             del marks[oldest]
         if len(marks) > MAX_KEPT:
             # Rather read everything again than let anything slip.
-            self._ended, self._changed, self._forgot_at = {}, {}, now
+            self._ended, self._changed, self._services, self._forgot_at = {}, {}, {}, now
 
     async def _follow(self) -> None:
         while True:

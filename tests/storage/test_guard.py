@@ -11,12 +11,19 @@ from tests.conftest import FakeClock
 from tornado_auth.errors import InvalidValue, SettingsError
 from tornado_auth.models import (
     RECORD_TYPES,
+    AdminInvitation,
+    Assignment,
+    AuditEvent,
     CountedAttempt,
+    Group,
+    GroupMapping,
     HandoverCode,
     Identity,
+    Membership,
     Password,
     Record,
     Revocation,
+    Role,
     Session,
     SpentState,
     User,
@@ -64,7 +71,7 @@ INJECTIONS = [
     "ann ",
     "ANN",
 ]
-ODD_NAMES = ["$where", "$or", "username_key.x", "username_key[$ne]", "email", "id", "_id", "a b"]
+ODD_NAMES = ["$where", "$or", "username_key.x", "username_key[$ne]", "name", "id", "_id", "a b"]
 
 ANN = User(id="u1", username="Ann", username_key="ann", created_at=1)
 RECORDS: list[Record] = [
@@ -85,6 +92,19 @@ RECORDS: list[Record] = [
     SpentState(id="d"),
     CountedAttempt(id="c", key="k"),
     Revocation(id="r", session_id="s"),
+    Role(id="wiki:editor", service="wiki", name="editor", permissions=("edit",), created_at=1),
+    Group(id="staff", created_at=1),
+    Membership(id="staff:u1", group="staff", user_id="u1", created_at=1),
+    Assignment(
+        id="user:u1|wiki:editor|",
+        holder="user:u1",
+        role_id="wiki:editor",
+        service="wiki",
+        created_at=1,
+    ),
+    GroupMapping(id="p:acme", provider="p", upstream="acme", group="staff", created_at=1),
+    AdminInvitation(id="i", created_at=1),
+    AuditEvent(id="a", at=1, action="login", details=("a=b",)),
 ]
 
 
@@ -119,6 +139,8 @@ async def test_a_query_takes_text_only(ann_alone: Storage) -> None:
             lambda value=value: users.delete(value),
             lambda value=value: users.find(after=value),
             lambda value=value: users.find(username_key=value),
+            lambda value=value: users.search("username_key", value),
+            lambda value=value: users.search("username_key", "a", after=value),
             lambda value=value: users.delete_where(username_key=value),
         ]
         for call in calls:
@@ -131,6 +153,8 @@ async def test_a_query_takes_names_of_indexed_fields_only(ann_alone: Storage) ->
     for name in ODD_NAMES:
         with pytest.raises(InvalidValue):
             await ann_alone.users.find(**{name: "ann"})
+        with pytest.raises(InvalidValue):
+            await ann_alone.users.search(name, "ann")
         with pytest.raises(InvalidValue):
             await ann_alone.users.delete_where(**{name: "ann"})
     with pytest.raises(InvalidValue):
@@ -212,6 +236,13 @@ async def test_every_record_type_of_the_service_is_kept(url: str, clock: FakeClo
         storage.spent_states,
         storage.counted_attempts,
         storage.revocations,
+        storage.roles,
+        storage.groups,
+        storage.memberships,
+        storage.assignments,
+        storage.group_mappings,
+        storage.admin_invitations,
+        storage.audit_events,
     ]
     assert [type(record) for record in RECORDS] == list(RECORD_TYPES)
     for collection, record in zip(collections, RECORDS, strict=True):

@@ -15,12 +15,19 @@ from typing import Generic, Protocol, TypeVar
 from tornado_auth.errors import SettingsError, Stale
 from tornado_auth.models import (
     RECORD_TYPES,
+    AdminInvitation,
+    Assignment,
+    AuditEvent,
     CountedAttempt,
+    Group,
+    GroupMapping,
     HandoverCode,
     Identity,
+    Membership,
     Password,
     Record,
     Revocation,
+    Role,
     Session,
     SpentState,
     User,
@@ -57,6 +64,14 @@ class Collection(Protocol[R]):
         """Return live records in order of id, from the one after `after`.
 
         `equal` names UNIQUE or INDEX fields and the values that they must have.
+        """
+
+    async def search(
+        self, field: str, prefix: str, *, after: str = "", limit: int = 100
+    ) -> list[R]:
+        """Return live records whose UNIQUE `field` begins with `prefix`, in order of it.
+
+        From the one after the value `after` on; by code point, as everywhere.
         """
 
     async def replace(self, record: R) -> R:
@@ -118,6 +133,13 @@ class Storage:
         self.spent_states = self._guarded(SpentState)
         self.counted_attempts = self._guarded(CountedAttempt)
         self.revocations = self._guarded(Revocation)
+        self.roles = self._guarded(Role)
+        self.groups = self._guarded(Group)
+        self.memberships = self._guarded(Membership)
+        self.assignments = self._guarded(Assignment)
+        self.group_mappings = self._guarded(GroupMapping)
+        self.admin_invitations = self._guarded(AdminInvitation)
+        self.audit_events = self._guarded(AuditEvent)
 
     def _guarded(self, record_type: type[R]) -> Collection[R]:
         return GuardedCollection(self._backend.collection(record_type), record_type, self._now)

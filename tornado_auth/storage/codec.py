@@ -16,6 +16,7 @@ from tornado_auth.models import Record
 R = TypeVar("R", bound=Record)
 
 _TUPLE_OF_STR = tuple[str, ...]
+LAST_CHARACTER = "\U0010ffff"  # what begins with a text comes before that and this
 _INT_LIMIT = 2**63  # what SQLite and BSON can hold
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tornado_auth.models import Record
-from tornado_auth.storage.codec import to_document
+from tornado_auth.storage.codec import LAST_CHARACTER, to_document
 
 PURGE_AT = "_purge_at"  # expires_at as a date, for the TTL index
 MARK = "_mark"  # which call wrote the document last
@@ -49,6 +49,16 @@ def equals(**values: str | int) -> dict[str, Any]:
     With $eq even a value that got past the guard is compared, never obeyed.
     """
     return {name: {"$eq": value} for name, value in values.items()}
+
+
+def begins(field: str, prefix: str, *, after: str) -> dict[str, Any]:
+    """Return the condition that a member begins with a text, and comes after another."""
+    return {
+        "$and": [
+            {field: {"$gt": after}},
+            {field: {"$gte": prefix, "$lt": prefix + LAST_CHARACTER}},
+        ]
+    }
 
 
 def taken_field(details: Mapping[str, Any] | None) -> str:

@@ -79,6 +79,23 @@ class GuardedCollection(Generic[R]):
                 return live[:limit]
             after = found[-1].id  # expired ones must not make a page look like the last
 
+    async def search(
+        self, field: str, prefix: str, *, after: str = "", limit: int = 100
+    ) -> list[R]:
+        """See `Collection.search`; expired records may make a page shorter, never the last."""
+        if field not in self._type.UNIQUE:
+            raise InvalidValue(f"{self._type.__name__}.{field} is not unique")
+        check_str(prefix)
+        check_str(after)
+        check_value(limit, int)
+        live: list[R] = []
+        while True:
+            found = await self._inner.search(field, prefix, after=after, limit=limit)
+            live += filter(self._live, found)
+            if len(found) < limit or len(live) >= limit:
+                return live[:limit]
+            after = getattr(found[-1], field)
+
     async def replace(self, record: R) -> R:
         """See `Collection.replace`."""
         self._check(record)

@@ -48,6 +48,17 @@ class MemoryCollection(Generic[R]):
         ids = sorted(id for id in self._matching(equal) if id > after)
         return [from_document(self._type, self._documents[id]) for id in ids[:limit]]
 
+    async def search(
+        self, field: str, prefix: str, *, after: str = "", limit: int = 100
+    ) -> list[R]:
+        """See `Collection.search`."""
+        found = sorted(
+            (document[field], id)
+            for id, document in self._documents.items()
+            if document[field].startswith(prefix) and document[field] > after
+        )
+        return [from_document(self._type, self._documents[id]) for _, id in found[:limit]]
+
     async def replace(self, record: R) -> R:
         """See `Collection.replace`."""
         stored = self._documents.get(record.id)

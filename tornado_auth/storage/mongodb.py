@@ -3,9 +3,8 @@
 Owns the client, its time limits, the indexes, and what happens when an answer is lost: then the
 write may or may not have happened, so each one carries a mark by which it finds itself again.
 The calls are those that Motor and PyMongo's AsyncMongoClient share, so that leaving Motor, which
-has reached its end of life, is a change of the default in this file.
-
-Never puts anything of the address into a message: it may hold a password.
+has reached its end of life, is a change of the default in this file. Never puts anything of the
+address into a message: it may hold a password.
 """
 
 import asyncio
@@ -54,14 +53,10 @@ INDEX_LIMIT = 60.0  # seconds to build an index when the service starts
 GRACE = 0.25  # seconds: let the driver's own, clearer error come first
 IDS_IN_A_QUERY = 500
 IDLE_REPORT = 0.25  # seconds after which a feed says that there is nothing
-
-# Motor runs PyMongo in a pool of 5 threads a core, and the driver's time limit starts only inside
-# a thread: behind a server that hangs, callers queue for a multiple of it. As many threads as the
-# driver has connections (maxPoolSize) end the queue. Motor reads the variable when it is imported.
+# Motor's pool has 5 threads a core, and the driver's time limit starts only inside a thread. With
+# one for each connection (maxPoolSize) nobody queues. Motor reads this when it is imported.
 MOTOR_WORKERS = 100
-
-# Together fewer than there are threads and connections, so that writes which wait for a primary
-# never keep a read from one that a secondary has become.
+# Together fewer than the connections: writes that wait for a primary must keep no read out.
 RUNNING_READS = 32
 RUNNING_WRITES = 64
 WAITING = 500
@@ -206,9 +201,8 @@ class MongoDBCollection(Generic[R]):
 
     async def get(self, id: str) -> R | None:
         """See `Collection.get`."""
-        document = await self._backend.read(
-            lambda _: self._documents.find_one(documents.equals(_id=id))
-        )
+        condition = documents.equals(_id=id)
+        document = await self._backend.read(lambda _: self._documents.find_one(condition))
         return None if document is None else self.record(document)
 
     async def get_many(self, ids: Sequence[str]) -> dict[str, R]:
@@ -223,6 +217,13 @@ class MongoDBCollection(Generic[R]):
         """See `Collection.find`."""
         condition = {"_id": {"$gt": after}, **documents.equals(**equal)}
         return await self._find(condition, limit=limit, sort=[("_id", ASCENDING)])
+
+    async def search(
+        self, field: str, prefix: str, *, after: str = "", limit: int = 100
+    ) -> list[R]:
+        """See `Collection.search`."""
+        condition = documents.begins(field, prefix, after=after)
+        return await self._find(condition, limit=limit, sort=[(field, ASCENDING)])
 
     async def _find(self, condition: dict[str, Any], *, limit: int, **order: Any) -> list[R]:
         order |= {"limit": limit, "batch_size": limit + 1}  # so all of it comes in one answer
@@ -267,8 +268,8 @@ class MongoDBCollection(Generic[R]):
     async def delete_where(self, **equal: str) -> int:
         """See `Collection.delete_where`; counts only what the last attempt removed."""
         condition = documents.equals(**equal)
-        result = await self._backend.write(lambda _: self._documents.delete_many(condition))
-        return int(result.deleted_count)
+        done = await self._backend.write(lambda _: self._documents.delete_many(condition))
+        return int(done.deleted_count)
 
     async def purge(self, now: int) -> int:
         """Return 0: the TTL index removes what has expired, within a minute or so."""
@@ -282,7 +283,6 @@ class MongoDBCollection(Generic[R]):
         stream = _ChangeStream(self._documents, position, self._backend.limit - GRACE)
         try:
             await stream.open()
-            # What came after an old position is not known yet, so there is nothing to report.
             inserted = await stream.read() if position else []
             while True:
                 yield Inserted(tuple(map(self.record, inserted)), stream.position)
@@ -352,7 +352,7 @@ class _ChangeStream:
             raise PositionLost("MongoDB: the collection is gone")
         servers = self._collection.database.client.topology_description.server_descriptions()
         server = servers.get(cursor.address)
-        # A secondary may lag; and if the driver went on elsewhere, it need not have asked there.
+        # A secondary may lag, and a driver that went on elsewhere need not have asked there.
         if driver._cursor is not cursor or not (server and server.is_writable):
             raise StorageUnavailable("MongoDB: another primary")
         self.position = json_util.dumps(self._stream.resume_token)

@@ -23,7 +23,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tornado_auth.errors import AlreadyExists, SettingsError, Stale, StorageUnavailable
 from tornado_auth.models import Record
-from tornado_auth.storage.codec import from_document, indexed_fields, to_document
+from tornado_auth.storage.codec import (
+    LAST_CHARACTER,
+    from_document,
+    indexed_fields,
+    to_document,
+)
 from tornado_auth.storage.patience import Turns
 
 if TYPE_CHECKING:
@@ -115,6 +120,21 @@ class SQLiteCollection(Generic[R]):
         rows = await self._file.read(
             f"SELECT body FROM {self._table} {where} ORDER BY id LIMIT ?",
             (after, *equal.values(), limit),
+            on_loop=limit <= ROWS_ON_LOOP,
+        )
+        return [self._record(row) for row in rows]
+
+    async def search(
+        self, field: str, prefix: str, *, after: str = "", limit: int = 100
+    ) -> list[R]:
+        """See `Collection.search`."""
+        name = _quoted(field)
+        # Of two lower bounds SQLite uses one for the index, and not the better one.
+        first = (f"{name} > ?", after) if after >= prefix else (f"{name} >= ?", prefix)
+        rows = await self._file.read(
+            f"SELECT body FROM {self._table} {_where(first[0], f'{name} < ?')}"
+            f" ORDER BY {name} LIMIT ?",
+            (first[1], prefix + LAST_CHARACTER, limit),
             on_loop=limit <= ROWS_ON_LOOP,
         )
         return [self._record(row) for row in rows]

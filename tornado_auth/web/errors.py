@@ -8,13 +8,17 @@ from http import HTTPStatus
 from tornado.web import HTTPError
 
 from tornado_auth.errors import (
+    AlreadyThere,
     FreshLoginRequired,
     IdentityTaken,
+    InvalidRequest,
     InvalidUsername,
     InvalidValue,
     LoginError,
     LoginStateInvalid,
     NextNotAllowed,
+    NotAllowed,
+    NotFound,
     Stale,
     StorageUnavailable,
     TooManyAttempts,
@@ -36,6 +40,10 @@ _STATUS: dict[type[TornadoAuthError], int] = {
     UsernameTaken: 409,
     UsernameAlreadySet: 409,
     NextNotAllowed: 400,
+    InvalidRequest: 400,
+    NotAllowed: 403,
+    NotFound: 404,
+    AlreadyThere: 409,
     InvalidValue: 400,
     TooManyAttempts: 429,
     StorageUnavailable: 503,

@@ -83,6 +83,31 @@ class ReadContract:
             after = page[-1].id
         assert pages == [ids[:4], ids[4:8], ids[8:]]
 
+    # search
+
+    async def test_search_returns_what_begins_so_in_the_order_of_the_field(
+        self, things: Things
+    ) -> None:
+        """By code point; neither case nor what a pattern would mean counts."""
+        names = ["an", "ann", "anna", "an%", "an.", "Anna", "bob", "ané", "an👩"]
+        for number, name in enumerate(names):
+            await things.insert(thing(str(number), name=name))
+        wanted = sorted(name for name in names if name.startswith("an"))
+        assert [found.name for found in await things.search("name", "an")] == wanted
+        assert [found.name for found in await things.search("name", "an.")] == ["an."]
+        assert await things.search("name", ".*") == []
+        assert len(await things.search("name", "")) == len(names)
+
+    async def test_search_pages_through_everything(self, things: Things) -> None:
+        """`after` is the last value of the page before."""
+        for number in range(7):
+            await things.insert(thing(str(number), name=f"a{number}"))
+        pages, after = [], ""
+        while page := await things.search("name", "a", after=after, limit=3):
+            pages.append([found.name for found in page])
+            after = page[-1].name
+        assert pages == [["a0", "a1", "a2"], ["a3", "a4", "a5"], ["a6"]]
+
     async def test_find_takes_several_conditions(self, things: Things) -> None:
         """All of them must hold, on each page."""
         for number in range(8):
