@@ -73,15 +73,15 @@ class TestSignIn:
     async def test_it_is_counted_and_logged_with_its_visitor(
         self, service: Service, caplog: pytest.LogCaptureFixture
     ) -> None:
-        caplog.set_level(logging.INFO, "tornado_auth.logins")
+        caplog.set_level(logging.INFO, "tornado_auth.audit")
         visitor = Visitor(user_agent="Firefox", remote_ip="192.0.2.7")
         session = await service.server.logins.sign_in(ANN, visitor)
         assert (session.user_agent, session.remote_ip) == ("Firefox", "192.0.2.7")
         assert count(service, "logins", provider="github", result="success") == 1
         assert count(service, "sessions_started") == 1
-        (record,) = caplog.records
-        assert (record.message, record.user_id) == ("login", session.user_id)
-        assert (record.provider, record.remote_ip) == ("github", "192.0.2.7")
+        record = caplog.records[-1]
+        assert (record.message, record.action) == ("audit", "login")
+        assert (record.actor, record.remote_ip) == (session.user_id, "192.0.2.7")
 
     async def test_somebody_made_by_hand_is_new_at_the_first_sign_in(
         self, recorded: Service

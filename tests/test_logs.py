@@ -208,10 +208,19 @@ class TestRedaction:
         assert clean.startswith("before ")
         assert REDACTED in clean
 
+    # S149
+    @pytest.mark.parametrize("length", [43, 20])
+    def test_what_looks_like_an_api_key_is_replaced(self, length):
+        key = "tak_" + "r8Zq-Wn3_" * 5
+        for before in ("", "for ", "a/", "x%3D", "{'a': '"):
+            assert redact(f"{before}{key[:length]}") == f"{before}{REDACTED}"
+
     @pytest.mark.parametrize(
         "text",
         [
             "GET /auth/check 200 1.5 ms",
+            "tak_ taken_by tak_too_short",
+            f"key-{'0' * 64}",
             "status_code=200 next=https://app.example.org/a",
             "TORNADO_AUTH_LISTEN=127.0.0.1:8080",
             "{'code': 11000, 'keyPattern': {'username_key': 1}}",

@@ -1,17 +1,23 @@
-"""What happens when somebody signs in or out, in which order.
+"""What happens when somebody signs in or out or changes how they do, in which order.
 
-Owns the sequence identity -> user -> hooks -> session and its reverse. Never knows how the identity
-was proven (login providers do) nor how the answer looks (handlers do).
+Owns the sequence identity -> user -> hooks -> session and its reverse, and what the audit log says
+of it. Never knows how the identity was proven (login providers do) nor how the answer looks
+(handlers do).
 """
 
 import logging
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tornado_auth.accounts import Accounts, profile
-from tornado_auth.errors import LoginError, TornadoAuthError
+from tornado_auth.audit import AuditLog
+from tornado_auth.errors import LoginError, StorageUnavailable, TornadoAuthError
 from tornado_auth.extensions import Extensions
+from tornado_auth.failed_attempts import FailedAttempts
 from tornado_auth.metrics import Metrics
-from tornado_auth.models import AssertedIdentity, Session, Who
+from tornado_auth.models import Actor, AssertedIdentity, Identity, Session, User, Who
+from tornado_auth.roles import Roles
 from tornado_auth.sessions import Sessions
 
 logger = logging.getLogger(__name__)
@@ -19,56 +25,65 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visitor:
-    """Where a request came from, as far as we believe it."""
+    """Where a request came from, as far as we believe it; `via` is that of `Actor`."""
 
     user_agent: str = ""
     remote_ip: str = ""
+    via: str = "page"
+
+
+NOWHERE = Visitor()
 
 
 class Logins:
-    """Sign people in and out."""
+    """Sign people in and out, and let them change how."""
 
     def __init__(
         self,
         accounts: Accounts,
         sessions: Sessions,
         *,
+        roles: Roles,
         extensions: Extensions,
         metrics: Metrics,
+        audit_log: AuditLog,
+        failed_attempts: FailedAttempts,
     ) -> None:
         self._accounts = accounts
         self._sessions = sessions
+        self._roles = roles
         self._extensions = extensions
         self._metrics = metrics
+        self._audit_log = audit_log
+        self._failed_attempts = failed_attempts
 
     async def sign_in(self, asserted: AssertedIdentity, visitor: Visitor) -> Session:
-        """Start a session for a proven identity, having run the hooks.
+        """Start a session for a proven identity, having run the hooks and read its groups.
 
         Raises LoginRefused if this person may not sign in, LoginBlocked if an extension says no.
         """
         try:
             session = await self._sign_in(asserted, visitor)
         except LoginError as error:
-            self.refused(asserted.provider, error)
+            await self.refused(asserted.provider, error, visitor, identity_id=asserted.id)
             raise
         self._metrics.logins.labels(asserted.provider, "success").inc()
-        logger.info(
-            "login",
-            extra={
-                "user_id": session.user_id,
-                "provider": asserted.provider,
-                "remote_ip": visitor.remote_ip,
-            },
-        )
         return session
 
     async def _sign_in(self, asserted: AssertedIdentity, visitor: Visitor) -> Session:
         signed_in = await self._accounts.sign_in(asserted)
-        user_info = profile(signed_in.user, signed_in.identity.id)
-        if signed_in.user.welcomed_at is None:
+        user, actor = signed_in.user, _actor(signed_in.user, visitor, via="login")
+        if signed_in.is_new:
+            await self._audit_log.record(
+                "user_created", actor=actor, subject=user.id, target=asserted.id
+            )
+        user_info = profile(user, signed_in.identity.id)
+        if user.welcomed_at is None:
             await self._extensions.fire("on_new_user", user_info)
-            await self._accounts.mark_welcomed(signed_in.user.id)
+            await self._accounts.mark_welcomed(user.id)
         await self._extensions.fire("on_user_login", user_info)
+        if asserted.groups is not None:
+            await self._follow_groups(user.id, asserted.provider, asserted.groups, actor)
         session = await self._sessions.start(
             signed_in.identity,
             amr=asserted.amr,
@@ -76,22 +91,118 @@ class Logins:
             remote_ip=visitor.remote_ip,
         )
         self._metrics.sessions_started.inc()
+        await self._audit_log.record(
+            "login",
+            actor=actor,
+            subject=user.id,
+            target=session.id,
+            details=(f"identity={asserted.id}",),
+        )
         return session
 
-    def refused(self, provider: str, error: TornadoAuthError) -> None:
-        """Count and log a sign-in that failed."""
+    async def _follow_groups(
+        self, user_id: str, provider: str, groups: Sequence[str], actor: Actor
+    ) -> None:
+        joined, left = await self._roles.follow_groups(user_id, provider, groups)
+        for action, changed in (("member_added", joined), ("member_removed", left)):
+            for group in changed:
+                await self._audit_log.record(
+                    action,
+                    actor=actor,
+                    subject=user_id,
+                    target=group,
+                    details=(f"provider={provider}",),
+                )
+
+    async def refused(
+        self,
+        provider: str,
+        error: TornadoAuthError,
+        visitor: Visitor,
+        *,
+        username: str = "",
+        identity_id: str = "",
+    ) -> None:
+        """Count and log a sign-in that failed, with what is known of who tried.
+
+        A user name is looked up and not kept: people type passwords there, too.
+        """
         self._metrics.logins.labels(provider, error.reason).inc()
         logger.warning("login_failed", extra={"provider": provider, "reason": error.reason})
+        await self._failed_attempts.record(
+            "login_failed",
+            actor=Actor(via="login", remote_ip=visitor.remote_ip),
+            subject=await self._find_user_id(username, identity_id),
+            target=identity_id,
+            result=error.reason,
+            details=(f"provider={provider}",),
+        )
 
-    async def sign_out(self, who: Who) -> None:
+    async def link(self, who: Who, asserted: AssertedIdentity, visitor: Visitor) -> Identity:
+        """Let a proven identity sign in as this user; raises what `Accounts.link` does."""
+        actor = _actor(who.user, visitor)
+        try:
+            identity, added = await self._accounts.link(who.user.id, asserted)
+        except LoginError as error:
+            self._metrics.logins.labels(asserted.provider, error.reason).inc()
+            await self._failed_attempts.record(
+                "identity_linked",
+                actor=actor,
+                subject=who.user.id,
+                target=asserted.id,
+                result=error.reason,
+            )
+            raise
+        if added:
+            await self._audit_log.record(
+                "identity_linked", actor=actor, subject=who.user.id, target=identity.id
+            )
+        return identity
+
+    async def choose_username(self, who: Who, username: str, visitor: Visitor) -> User:
+        """Give a user the name that they choose; raises what `Accounts.choose_username` does."""
+        user = await self._accounts.choose_username(who.user.id, username)
+        await self._audit_log.record(
+            "username_chosen",
+            actor=_actor(user, visitor),
+            subject=user.id,
+            details=(f"before={who.user.username}",),
+        )
+        return user
+
+    async def sign_out(self, who: Who, visitor: Visitor = NOWHERE) -> None:
         """End the session of a request, and run the hooks."""
-        await self.end(who, who.session)
+        await self.end(who, who.session, visitor)
 
-    async def end(self, who: Who, session: Session) -> None:
+    async def end(self, who: Who, session: Session, visitor: Visitor = NOWHERE) -> None:
         """End any session of the same user, and run the hooks once."""
         ended = await self._sessions.end(session)
         if not ended:
             return
         self._metrics.logouts.inc()
-        logger.info("logout", extra={"user_id": who.user.id, "provider": session.provider})
+        await self._audit_log.record(
+            "logout" if session.id == who.session.id else "session_ended",
+            actor=_actor(who.user, visitor),
+            subject=who.user.id,
+            target=session.id,
+        )
         await self._extensions.fire("on_user_logout", profile(who.user, session.identity_id))
+
+    async def _find_user_id(self, username: str, identity_id: str) -> str:
+        """Return whose account was tried, "" if that is nobody's or cannot be told."""
+        with suppress(StorageUnavailable):
+            if username:
+                user = await self._accounts.find_by_username(username)
+                return user.id if user else ""
+            if identity_id:
+                return await self._accounts.user_id_of(identity_id)
+        return ""
+
+
+def _actor(user: User, visitor: Visitor, *, via: str = "") -> Actor:
+    return Actor(
+        user_id=user.id,
+        name=user.username,
+        via=via or visitor.via,
+        remote_ip=visitor.remote_ip,
+    )

@@ -2,7 +2,8 @@
 
 Owns the two formats and the redaction, which is the second line of defence: the first is that no
 code of ours logs a token, code, secret, cookie, password or e-mail. Redaction knows secrets by
-their looks (a JWT, a PEM private key, the password of an address) and by the names before them.
+their looks (a JWT, an API key, a PEM private key, the password of an address) and by the names
+before them.
 
 Keeps no state but logging's own, and never changes a record that other handlers also see.
 """
@@ -53,6 +54,8 @@ _SECRETS = tuple(
         (r"\b(Bearer\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE, r"\1"),
         # a JWT, or the beginning of one
         (r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*", 0, ""),
+        # an API key, or the beginning of one
+        (r"tak_[A-Za-z0-9_-]{16,}", 0, ""),
         # name=value, and "name": "value"
         (
             rf"""((?<![\w-]){_NAME}=)(?:{_QUOTED}|[^\s&"'#;,)]+)""",

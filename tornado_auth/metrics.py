@@ -115,6 +115,9 @@ class Metrics:
         self.storage_errors = self._counter(
             "storage_errors_total", "Operations that the store did not carry out."
         )
+        self.audit_failures = self._counter(
+            "audit_failures_total", "Audit events that the store did not take at once.", "result"
+        )
         self.http_requests = self._counter(
             "http_requests_total", "Answered requests.", "handler", "method", "status"
         )

@@ -192,4 +192,4 @@ async def test_nothing_that_the_provider_gave_is_kept_or_logged(
     callback = next(url for url in ann.browser.history if CALLBACK in url)
     for parameter in callback.partition("?")[2].split("&"):
         assert parameter.partition("=")[2] not in text + stored
-    assert "\nlogin {" in text
+    assert "\naudit {" in text

@@ -289,8 +289,9 @@ async def test_each_provider_is_asked_with_state_challenge_and_nonce(
 
 # D8
 async def test_a_visitor_who_only_looks_leaves_nothing_in_the_store(ann: Person) -> None:
+    spent_states = ann.service.server.storage.spent_states
+    before = await spent_states.find()  # the start leaves one, for the signing key
     for _ in range(3):
         await ann.begin("github")
-    storage = ann.service.server.storage
-    assert await storage.spent_states.find() == []
+    assert await spent_states.find() == before
     assert await nobody_came_in(ann.service)

@@ -3,6 +3,7 @@
 import base64
 import json
 import logging
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pymongo
 import pytest
 from tornado.httpclient import HTTPResponse
 
-from tests.forms import PASSWORD, add_local_user, cookies_of, open_page
+from tests.forms import PASSWORD, Page, add_local_user, cookies_of, open_page
 from tests.modules import writing_modules
 from tests.providers.fakes import FakeGitHub
 from tests.providers.fixtures import fake_github
@@ -108,6 +109,22 @@ class Life:
             self.keep("token of GitHub", token)
         return cookies_of(response)["tornado_auth"].value
 
+    async def by_api_key(self, page: Page) -> None:
+        fields = {"key_name": "backup", "scope:*": "1", "key_days": "30"}
+        response = await page.send("/auth/account/create-key", **fields)
+        key = re.findall(r"tak_[\w-]{43}", response.body.decode())[0]
+        self.keep("API key", key)
+        self.keep("API key without its prefix", key[4:])
+        made_up = key[:-4] + "AAAA"
+        self.keep("made up API key", made_up)
+        for shown in (key, made_up):
+            for path in ("/auth/check", "/auth/account", "/nothing", "/auth/verify"):
+                await self.fetch(path, token=shown)
+                await self.fetch(f"{path}?jwt={shown}")
+                await self.fetch(path, headers={"Authorization": f"Bearer {shown}"})
+        answer = await self.fetch("/auth/authorize?service=wiki", token=key)
+        assert json.loads(answer.body)["permissions"] == {"a": True}
+
     async def live(self) -> None:
         service = self.service
         await self.by_password("/", self.issued["a wrong password"])
@@ -131,6 +148,7 @@ class Life:
         page = await open_page(service, "/auth/account", tornado_auth=token)
         self.keep("XSRF", page.token)
         assert (await page.send("/auth/account/link/github")).code in (200, 403)
+        await self.by_api_key(page)
         assert (await page.send("/auth/account/end-other-sessions")).code == 303
         answer = await self.fetch("/auth/logout", token=token, form={})
         assert json.loads(answer.body) == {"success": True}
@@ -206,10 +224,13 @@ async def test_a_whole_life_leaves_no_secret_behind(
     await life.live()
     names = {name.rpartition(" ")[0] for name in life.issued}
     assert {"tornado_auth", "jwt", "code", "state", "token", "XSRF", "token of GitHub"} <= names
+    assert {"API key", "API key without its prefix", "made up API key"} <= names
     assert {"code_verifier to GitHub", "client_secret to GitHub", "code of GitHub"} <= names
     written = capsys.readouterr().err
-    events = {json.loads(line)["event"] for line in written.splitlines()}
-    assert {"login", "login_failed", "logout", "request", "username_chosen"} <= events
+    lines = list(map(json.loads, written.splitlines()))
+    assert {"audit", "login_failed", "request"} <= {line["event"] for line in lines}
+    recorded = {line["action"] for line in lines if line["event"] == "audit"}
+    assert {"login", "login_failed", "logout", "username_chosen"} <= recorded
     before_redaction = "\n".join(records.texts)
     assert len(before_redaction) > 10_000
     stored = dump(life.service, tmp_path)

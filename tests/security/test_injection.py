@@ -326,5 +326,7 @@ class TestLines:
         lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
         requests = [line for line in lines if line["event"] == "request"]
         assert len(requests) == len(paths) + 1
-        assert [line["event"] for line in lines if line["event"] == "login"] == ["login"]
+        assert [line for line in lines if line["event"] == "login"] == []
+        audited = [line["action"] for line in lines if line["event"] == "audit"]
+        assert audited == ["user_created", "login"]
         assert all(line.get("user_id") != "forged" for line in lines)

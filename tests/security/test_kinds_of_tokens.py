@@ -11,6 +11,7 @@ import pytest
 from tests.forms import Page, account_page
 from tests.modules import writing_modules
 from tests.service import Service, ServiceFactory
+from tornado_auth.administrators import ADMINISTRATOR, READ, WRITE
 from tornado_auth.digests import digest
 from tornado_auth.errors import InvalidToken
 
@@ -33,8 +34,13 @@ async def issue(service: Service) -> Issued:
     permission = await service.json("/auth/authorize?service=wiki", token=token)
     attempt, sealed = service.server.login_attempts.begin("github")
     page = await account_page(service, token)
+    await service.server.roles.assign(f"user:{session.user_id}", ADMINISTRATOR)
+    _, key = await service.server.api_keys.create(session.user_id, name="k", scopes=["other"])
     values = {
         "session token": token,
+        "admin token": await service.server.administrators.sign(session, [READ, WRITE]),
+        "API key": key,
+        "invitation": await service.server.administrators.invite(),
         "permission token": permission["token"],
         "sealed attempt": sealed,
         "state": attempt.state,
@@ -74,7 +80,7 @@ async def verify(issued: Issued, value: str) -> bool:
     by_header = await issued.service.fetch("/auth/verify", token=value)
     by_cookie = await issued.service.fetch("/auth/verify", cookies=issued.session_cookie(value))
     codes = {by_header.code, by_cookie.code}
-    assert codes in ({200}, {401})
+    assert codes in ({200}, {401}, {403})
     return codes == {200}
 
 
@@ -88,12 +94,12 @@ async def update(issued: Issued, value: str) -> bool:
 
 async def resolve(issued: Issued, value: str) -> bool:
     answer = await issued.service.json("/auth/resolve?username=ann", token=value)
-    return answer["userid"] is not None
+    return answer.get("userid") is not None
 
 
 async def get_profile(issued: Issued, value: str) -> bool:
     answer = await issued.service.json("/auth/get_profile?username=ann", token=value)
-    return bool(answer["found"])
+    return bool(answer.get("found"))
 
 
 async def account(issued: Issued, value: str) -> bool:
@@ -149,6 +155,35 @@ async def resource_server(issued: Issued, value: str) -> bool:
     return True
 
 
+async def admin_api(issued: Issued, value: str) -> bool:
+    headers = {"Authorization": f"Bearer {value}"}
+    response = await issued.service.fetch("/admin/api/users", headers=headers)
+    assert response.code in (200, 401, 403)
+    return response.code == 200
+
+
+async def admin_token(issued: Issued, value: str) -> bool:
+    headers = {"Authorization": f"Bearer {value}"}
+    response = await issued.service.fetch(
+        "/admin/api/token", method="POST", body="", headers=headers
+    )
+    assert response.code in (200, 401)
+    return response.code == 200
+
+
+async def first_administrator(issued: Issued, value: str) -> bool:
+    token = issued.values["session token"]
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    response = await issued.service.fetch(
+        "/admin/api/first-administrator",
+        method="POST",
+        body=json.dumps({"secret": value}),
+        headers=headers,
+    )
+    assert response.code in (204, 400, 403)
+    return response.code == 204
+
+
 DOORS: list[tuple[Door, str]] = [
     (check_by_bearer, "session token"),
     (check_by_header, "session token"),
@@ -166,6 +201,9 @@ DOORS: list[tuple[Door, str]] = [
     (state_of_the_callback, "state"),
     (token_of_a_form, "XSRF token"),
     (resource_server, "permission token"),
+    (admin_api, "admin token"),
+    (admin_token, "session token"),
+    (first_administrator, "invitation"),
 ]
 
 
