@@ -11,9 +11,9 @@ from tornado.web import Application, RequestHandler
 
 from tests.conftest import FakeClock
 from tests.modules import forget_modules_of
+from tests.permissions_world import PermissionsWorld
 from tornado_auth.errors import SettingsError
 from tornado_auth.extensions import HOOKS, Extensions
-from tornado_auth.metrics import Metrics
 from tornado_auth.permissions import Permissions
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -61,7 +61,7 @@ async def elsewhere(said: list[object]) -> AsyncIterator[str]:
 
 
 def load_permissions(clock: FakeClock, *entries: tuple[str, str]) -> Permissions:
-    return Permissions.load(entries, timeout=5, cache_seconds=5, now=clock, metrics=Metrics())
+    return PermissionsWorld(clock).load(entries)
 
 
 async def test_the_plain_provider_reads_a_file(

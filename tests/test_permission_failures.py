@@ -3,17 +3,17 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import FakeClock
 from tests.modules import MakeModule, counted_answers, module, writing_modules
+from tests.permissions_world import Load, PermissionsWorld
 from tornado_auth.metrics import Metrics
-from tornado_auth.permissions import MAX_ANSWER, Permissions
-
-Load = Callable[..., Permissions]
+from tornado_auth.permission_providers import MAX_ANSWER
+from tornado_auth.permissions import Permissions
 
 
 @pytest.fixture
@@ -29,9 +29,7 @@ def metrics() -> Metrics:
 @pytest.fixture
 def load(clock: FakeClock, metrics: Metrics) -> Load:
     def load(*entries: tuple[str, str], timeout: float = 5) -> Permissions:
-        return Permissions.load(
-            entries, timeout=timeout, cache_seconds=5, now=clock, metrics=metrics
-        )
+        return PermissionsWorld(clock, metrics=metrics).load(entries, timeout=timeout)
 
     return load
 
@@ -42,22 +40,22 @@ FAILING = {
     "stops": ("error", "RuntimeError", "raise StopIteration"),
     "exits": ("error", "RuntimeError", "raise SystemExit(0)"),
     "cancels_itself": ("error", "RuntimeError", "raise asyncio.CancelledError"),
-    "returns_none": ("junk", "_Junk", "return None"),
-    "returns_true": ("junk", "_Junk", "return True"),
-    "returns_a_list": ("junk", "_Junk", "return [{'pages': 'edit'}]"),
-    "returns_pairs": ("junk", "_Junk", "return (('pages', 'edit'),)"),
-    "returns_text": ("junk", "_Junk", "return '{}'"),
-    "returns_an_object": ("junk", "_Junk", "return {'pages': object()}"),
-    "returns_bytes": ("junk", "_Junk", "return {'pages': b'edit'}"),
-    "returns_a_set": ("junk", "_Junk", "return {'pages': {'edit'}}"),
-    "returns_nan": ("junk", "_Junk", "return {'pages': float('nan')}"),
-    "has_number_keys": ("junk", "_Junk", "return {1: 'edit'}"),
-    "has_deep_number_keys": ("junk", "_Junk", "return {'pages': [{'x': ({None: 1},)}]}"),
-    "has_tuple_keys": ("junk", "_Junk", "return {('a', 'b'): 1}"),
-    "is_circular": ("junk", "_Junk", "answer = {}; answer['a'] = answer; return answer"),
-    "is_too_deep": ("junk", "_Junk", "return {'a': nested(100_000)}"),
-    "is_too_big": ("junk", "_Junk", f"return {{'a': 'x' * {MAX_ANSWER - 7}}}"),
-    "yields": ("junk", "_Junk", "yield {}"),
+    "returns_none": ("junk", "Junk", "return None"),
+    "returns_true": ("junk", "Junk", "return True"),
+    "returns_a_list": ("junk", "Junk", "return [{'pages': 'edit'}]"),
+    "returns_pairs": ("junk", "Junk", "return (('pages', 'edit'),)"),
+    "returns_text": ("junk", "Junk", "return '{}'"),
+    "returns_an_object": ("junk", "Junk", "return {'pages': object()}"),
+    "returns_bytes": ("junk", "Junk", "return {'pages': b'edit'}"),
+    "returns_a_set": ("junk", "Junk", "return {'pages': {'edit'}}"),
+    "returns_nan": ("junk", "Junk", "return {'pages': float('nan')}"),
+    "has_number_keys": ("junk", "Junk", "return {1: 'edit'}"),
+    "has_deep_number_keys": ("junk", "Junk", "return {'pages': [{'x': ({None: 1},)}]}"),
+    "has_tuple_keys": ("junk", "Junk", "return {('a', 'b'): 1}"),
+    "is_circular": ("junk", "Junk", "answer = {}; answer['a'] = answer; return answer"),
+    "is_too_deep": ("junk", "Junk", "return {'a': nested(100_000)}"),
+    "is_too_big": ("junk", "Junk", f"return {{'a': 'x' * {MAX_ANSWER - 7}}}"),
+    "yields": ("junk", "Junk", "yield {}"),
 }
 NESTED = """
 import asyncio

@@ -1,6 +1,6 @@
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +8,10 @@ import pytest
 
 from tests.conftest import FakeClock
 from tests.modules import MakeModule, counted_answers, module, writing_modules
+from tests.permissions_world import Load, PermissionsWorld
 from tornado_auth.errors import SettingsError
 from tornado_auth.metrics import Metrics
 from tornado_auth.permissions import Permissions
-
-Load = Callable[..., Permissions]
 
 COUNTING = """
     import asyncio
@@ -49,9 +48,8 @@ def metrics() -> Metrics:
 @pytest.fixture
 def load(clock: FakeClock, metrics: Metrics) -> Load:
     def load(*entries: tuple[str, str], timeout: float = 5, cache_seconds: int = 5) -> Permissions:
-        return Permissions.load(
-            entries, timeout=timeout, cache_seconds=cache_seconds, now=clock, metrics=metrics
-        )
+        world = PermissionsWorld(clock, metrics=metrics)
+        return world.load(entries, timeout=timeout, cache_seconds=cache_seconds)
 
     return load
 

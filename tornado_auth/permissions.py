@@ -1,142 +1,161 @@
-"""What a user may do in a service, as the service's permission provider says.
+"""What a user may do in a service, as the service's permission providers say.
 
-Owns the map from services to the modules of ALLOWED_SERVICES, which is made at the start and never
-changes, and what happens to an answer: time limit, check, a few seconds in a cache. Whatever goes
-wrong, the answer is "nothing". Never imports by a name that a request brought, and never signs:
-`tokens.py` does.
+Owns what happens to their answer: a few seconds in a cache, from which it is dropped as soon as
+the feed tells that the user or the service's roles changed, and the explanation for operators.
+Whatever goes wrong, the answer is "nothing". Never signs: `tokens.py` does.
 """
 
 import asyncio
+import contextlib
 import functools
 import json
-import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from tornado_auth.caches import BoundedCache
-from tornado_auth.errors import SettingsError
-from tornado_auth.granted import granted_names
-from tornado_auth.limited_calls import LimitedCalls, accepts, import_named
+from tornado_auth.errors import StorageUnavailable
 from tornado_auth.metrics import Metrics
+from tornado_auth.permission_providers import Combined, ProviderAnswer, Service
+from tornado_auth.revocations import Revocations
+from tornado_auth.role_names import PERMISSION
+from tornado_auth.roles import Roles, Source
 
-logger = logging.getLogger(__name__)
-
-MAX_ANSWER = 5 * 1024  # what fits into a token of 8 KiB, the most that verifiers read
 MAX_CACHED = 10_000
 UNKNOWN_SERVICE = "(unknown)"
 
-
-class PermissionProvider(Protocol):
-    """What a module in ALLOWED_SERVICES has to have."""
-
-    def get_permissions(
-        self, service: str, userid: str, /
-    ) -> dict[str, Any] | Awaitable[dict[str, Any]]:
-        """Return what the user may do: a dict that JSON can carry; empty means nothing.
-
-        May be `async def`, or plain, and then runs on a thread. `service` is the name by which
-        the service was asked for: its alias if it has one.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class _Service:
-    name: str
-    get_permissions: Callable[[str, str], object]
-    calls: LimitedCalls
+Question = tuple[str, str, str]  # service, user, resource
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """`text` is the JSON of a good answer, None of a denial; `at` is when it was asked for."""
+    """`at` is when it was asked for, `read_at` the same by the clock of the marks."""
 
-    result: str
-    text: str | None
+    combined: Combined
     at: int
-    granted: frozenset[str] = frozenset()
+    read_at: float
 
 
-class _Junk(ValueError):
-    """An answer that is not permissions."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why somebody may do something or not, for operators.
+
+    `permissions`, `result`, `providers` and `milliseconds` are of a question asked just now;
+    `result` is "answered", "timeout", "error", "junk", "unknown_service" or "unknown_resource".
+    `granted` is about `permission`, None if none was named, and `decided_by` the provider whose
+    word that is, "" if none mentions it. `sources` are the roles that count
+    here. `cached` is what this process would answer without asking, `cached_age` how many seconds
+    old that is; None if it would ask.
+    """
+
+    service: str
+    user_id: str
+    permission: str
+    resource: str
+    granted: bool | None
+    decided_by: str
+    permissions: dict[str, Any]
+    result: str
+    providers: list[ProviderAnswer]
+    sources: list[Source]
+    cached: dict[str, Any] | None
+    cached_age: int | None
+    milliseconds: float
 
 
 class Permissions:
     """Ask permission providers; `cache_seconds` is how long an answer may be given again.
 
-    Answers are cached per service and user, and those who ask for the same at the same time wait
-    for one call. Denials are never cached.
+    Answers are cached per service, user and resource, and those who ask for the same at the same
+    time wait for one call. Denials are never cached. `on_failure` is told the service and the
+    result of each call that failed.
     """
 
     def __init__(
         self,
-        services: Sequence[_Service],
+        services: Sequence[Service],
         *,
+        roles: Roles,
+        revocations: Revocations,
         cache_seconds: int,
-        now: Callable[[], int],
         metrics: Metrics,
+        now: Callable[[], int],
+        monotonic: Callable[[], float] = time.monotonic,
+        on_failure: Callable[[str, str], None] = lambda service, result: None,
     ) -> None:
-        self._services = {service.name: service for service in services}
+        async def ask_roles(service: str, user_id: str, resource: str) -> dict[str, bool]:
+            return await roles.permissions_of(service, user_id, resource=resource)
+
+        self._services = {service.name: service.with_roles(ask_roles) for service in services}
+        self._roles = roles
+        self._revocations = revocations
         self._cache_seconds = cache_seconds
-        self._now = now
         self._metrics = metrics
-        self._cache: BoundedCache[tuple[str, str], _Answer] = BoundedCache(MAX_CACHED)
-        self._asking: dict[tuple[str, str], asyncio.Task[_Answer]] = {}
+        self._now = now
+        self._monotonic = monotonic
+        self._on_failure = on_failure
+        self._cache: BoundedCache[Question, _Answer] = BoundedCache(MAX_CACHED)
+        self._asking: dict[Question, tuple[float, asyncio.Task[_Answer]]] = {}
         self._tasks: set[asyncio.Task[_Answer]] = set()
 
-    @classmethod
-    def load(
-        cls,
-        entries: Sequence[tuple[str, str]],
-        *,
-        timeout: float,
-        cache_seconds: int,
-        now: Callable[[], int],
-        metrics: Metrics,
-    ) -> "Permissions":
-        """Import and check the modules; an entry is (alias, module), `timeout` is in seconds.
-
-        A service without an alias has the name of its module. Raises SettingsError with the
-        problems of all entries.
-        """
-        services: list[_Service] = []
-        problems: list[str] = []
-        for alias, module in entries:
-            name = alias or module
-            if name in (service.name for service in services):
-                problems.append(
-                    f"ALLOWED_SERVICES: two modules are called {name!r}. Give one of them another "
-                    "alias, as in alias:module."
-                )
-            try:
-                services.append(_Service(name, _load_provider(module), LimitedCalls(timeout)))
-            except ImportError as error:
-                problems.append(f"ALLOWED_SERVICES: {module}: {error}")
-        if problems:
-            raise SettingsError(problems)
-        return cls(services, cache_seconds=cache_seconds, now=now, metrics=metrics)
-
-    async def ask(self, service: str, user_id: str) -> dict[str, Any] | None:
+    async def ask(self, service: str, user_id: str, *, resource: str = "") -> dict[str, Any] | None:
         """Return what the user may do in the service, or None: denied.
 
-        None stands for a service that nobody allowed, and for a provider that raised, ran out of
-        time or returned junk. The dict is the caller's to keep.
+        None stands for a service that nobody allowed, a resource that cannot be one, and for a
+        provider that raised, ran out of time or returned junk. The dict is the caller's to keep.
         """
-        known = self._services.get(service)
-        if known is None:
-            self._metrics.permission_answers.labels(UNKNOWN_SERVICE, "unknown_service").inc()
+        if problem := self._problem(service, resource):
+            known = service in self._services
+            self._count(service if known else UNKNOWN_SERVICE, problem)
             return None
-        answer = self._cached(service, user_id) or await self._fresh(known, user_id)
-        self._metrics.permission_answers.labels(service, answer.result).inc()
-        return None if answer.text is None else json.loads(answer.text)
+        question = (service, user_id, resource)
+        answer = self._cached(question)
+        if answer is not None:
+            combined, result = answer.combined, "cached"
+        else:
+            combined = await self._fresh(question)
+            result = combined.result
+        self._count(service, result)
+        return None if combined.text is None else json.loads(combined.text)
 
-    def recall(self, service: str, user_id: str) -> frozenset[str] | None:
+    def recall(self, service: str, user_id: str, *, resource: str = "") -> frozenset[str] | None:
         """Return what is granted if it was answered just now; None stands for: ask."""
-        answer = self._cached(service, user_id)
+        answer = self._cached((service, user_id, resource))
         if answer is None:
             return None
-        self._metrics.permission_answers.labels(service, answer.result).inc()
-        return answer.granted
+        self._count(service, "cached")
+        return answer.combined.granted
+
+    async def explain(
+        self, service: str, user_id: str, *, permission: str = "", resource: str = ""
+    ) -> Explanation:
+        """Ask anew, and tell what each provider said, which roles count, and what is cached."""
+        began = time.perf_counter()
+        providers: list[ProviderAnswer] = []
+        combined, decided_by = Combined(self._problem(service, resource), None), ""
+        if not combined.result:
+            known = self._services[service]
+            providers = await known.ask(user_id, resource)
+            combined = known.combine(providers)
+            decided_by = known.decided_by(providers, permission) if permission else ""
+        milliseconds = round((time.perf_counter() - began) * 1000, 3)
+        cached = self._cached((service, user_id, resource))
+        return Explanation(
+            service=service,
+            user_id=user_id,
+            permission=permission,
+            resource=resource,
+            granted=permission in combined.granted if permission else None,
+            decided_by=decided_by,
+            permissions=_dict_of(combined) or {},
+            result=combined.result,
+            providers=providers,
+            sources=await self._sources(service, user_id, permission, resource),
+            cached=_dict_of(cached.combined) if cached else None,
+            cached_age=self._now() - cached.at if cached else None,
+            milliseconds=milliseconds,
+        )
 
     async def close(self) -> None:
         """Deny whoever still waits, and end the calls that can be ended."""
@@ -144,88 +163,74 @@ class Permissions:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        await asyncio.gather(*(service.calls.close() for service in self._services.values()))
+        await asyncio.gather(
+            *(
+                provider.calls.close()
+                for service in self._services.values()
+                for provider in service.providers
+            )
+        )
 
-    def _cached(self, service: str, user_id: str) -> _Answer | None:
-        answer = self._cache.get((service, user_id))
+    def _problem(self, service: str, resource: str) -> str:
+        """Return why there is nothing to ask, "" if there is."""
+        if service not in self._services:
+            return "unknown_service"
+        return "unknown_resource" if resource and not PERMISSION.fullmatch(resource) else ""
+
+    def _count(self, service: str, result: str) -> None:
+        self._metrics.permission_answers.labels(service, result).inc()
+
+    def _cached(self, question: Question) -> _Answer | None:
+        answer = self._cache.get(question)
         if answer is None or not 0 <= self._now() - answer.at < self._cache_seconds:
             return None
-        return replace(answer, result="cached")
+        return answer if self._stands(question, answer.read_at) else None
 
-    async def _fresh(self, service: _Service, user_id: str) -> _Answer:
-        key = (service.name, user_id)
-        task = self._asking.get(key)
-        if task is None:
-            task = self._asking[key] = asyncio.create_task(self._call(service, user_id))
+    def _stands(self, question: Question, read_at: float) -> bool:
+        """Tell whether nothing is known to have changed since."""
+        service, user_id, _ = question
+        return not (
+            self._revocations.has_changed(user_id, read_at)
+            or self._revocations.has_service_changed(service, read_at)
+        )
+
+    async def _fresh(self, question: Question) -> Combined:
+        read_at, task = self._asking.get(question) or (0.0, None)
+        if task is None or not self._stands(question, read_at):
+            read_at = self._monotonic()
+            task = asyncio.create_task(self._call(question, read_at))
+            self._asking[question] = read_at, task
             self._tasks.add(task)
-            task.add_done_callback(functools.partial(self._called, key))
+            task.add_done_callback(functools.partial(self._called, question))
         # `wait` does not hand the cancellation of one caller on to the task that others await.
         await asyncio.wait({task})
-        return _Answer("closed", None, 0) if task.cancelled() else task.result()
+        return Combined("closed", None) if task.cancelled() else task.result().combined
 
-    def _called(self, key: tuple[str, str], task: asyncio.Task[_Answer]) -> None:
+    def _called(self, question: Question, task: asyncio.Task[_Answer]) -> None:
         self._tasks.discard(task)
-        if self._asking.get(key) is not task:
-            return  # `forget` came in between: those who wait get the answer, later ones do not
-        del self._asking[key]
-        if not task.cancelled() and (answer := task.result()).text is not None:
-            self._cache.put(key, answer)
+        if self._asking.get(question, (0.0, None))[1] is not task:
+            return  # something changed meanwhile: those who wait get this, later ones do not
+        del self._asking[question]
+        if not task.cancelled() and (answer := task.result()).combined.text is not None:
+            self._cache.put(question, answer)
 
-    async def _call(self, service: _Service, user_id: str) -> _Answer:
+    async def _call(self, question: Question, read_at: float) -> _Answer:
         at = self._now()
-        try:
-            answer = await service.calls.call(service.get_permissions, service.name, user_id)
-            return _Answer("answered", _checked(answer), at, granted_names(answer))
-        except Exception as error:
-            reason = _reason(error)
-            logger.error(
-                "permission_provider_failed",
-                exc_info=error,
-                extra={
-                    "service": service.name,
-                    "reason": reason,
-                    "exception": type(error).__name__,
-                },
-            )
-            return _Answer(reason, None, at)
+        service, user_id, resource = question
+        known = self._services[service]
+        combined = known.combine(await known.ask(user_id, resource))
+        if combined.text is None:
+            self._on_failure(service, combined.result)
+        return _Answer(combined, at, read_at)
+
+    async def _sources(
+        self, service: str, user_id: str, permission: str, resource: str
+    ) -> list[Source]:
+        sources: list[Source] = []
+        with contextlib.suppress(StorageUnavailable):  # then the provider's answer says so
+            sources = await self._roles.sources_of(service, user_id, resource=resource)
+        return [source for source in sources if permission in ("", source.permission)]
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "timeout"
-    return "junk" if isinstance(error, _Junk) else "error"
-
-
-def _load_provider(name: str) -> Callable[[str, str], object]:
-    """Return a module's `get_permissions`; raises ImportError, saying what is to be mended."""
-    module = import_named(name)
-    function: Callable[[str, str], object] | None = getattr(module, "get_permissions", None)
-    if function is None:
-        raise ImportError("it has no function get_permissions(service, userid).")
-    if not accepts(function, "service", "userid"):
-        raise ImportError(
-            "get_permissions cannot be called with two arguments. Write it as "
-            "get_permissions(service, userid)."
-        )
-    return function
-
-
-def _checked(answer: object) -> str:
-    """Return an answer as JSON; raises _Junk for what is not permissions."""
-    if not isinstance(answer, dict):
-        raise _Junk(f"get_permissions returned a {type(answer).__name__}, not a dict")
-    try:
-        text = json.dumps(answer, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise _Junk("get_permissions returned what JSON cannot carry") from error
-    if len(text) > MAX_ANSWER:
-        raise _Junk(f"get_permissions returned more than {MAX_ANSWER} bytes of JSON")
-    if not _has_text_keys(answer):
-        raise _Junk("get_permissions returned a dict with a key that is not a str")
-    return text
-
-
-def _has_text_keys(value: object) -> bool:
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _has_text_keys(item) for key, item in value.items())
-    return not isinstance(value, list | tuple) or all(_has_text_keys(item) for item in value)
+def _dict_of(combined: Combined) -> dict[str, Any] | None:
+    return None if combined.text is None else json.loads(combined.text)

@@ -22,6 +22,7 @@ RESERVED_PROVIDERS = ("google", "github", "local", "dev")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SEPARATORS = re.compile(r"[;,\s]+")
 _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+_COMBINATION = re.compile(r"(first|last|union)\s*\((.*)\)")
 _ALIAS = re.compile(r"[!-9<-~]{1,128}")  # printable ASCII but : and ;
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]{2,}")
 _PROVIDER = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -238,7 +239,10 @@ def parse_modules(value: object) -> tuple[str, ...]:
 
 
 def parse_services(value: object) -> tuple[tuple[str, str], ...]:
-    """Return (alias, module) for each `[alias:]module` of a `;` list."""
+    """Return (alias, module) for each `[alias:]module` of a `;` list.
+
+    In the place of a module may stand several, as in `alias:first(a.b,c.d)`.
+    """
     services = each(_service, _semicolon_list(value))
     check_unique([alias for alias, _ in services], "Give each service an alias of its own.")
     return services
@@ -322,7 +326,17 @@ def _service(entry: str) -> tuple[str, str]:
         return _module(entry), entry
     if not _ALIAS.fullmatch(alias.strip()):
         raise ValueError("has no usable alias. Write alias:module, the alias without spaces.")
-    return alias.strip(), _module(module.strip())
+    return alias.strip(), _one_or_more(module.strip())
+
+
+def _one_or_more(entry: str) -> str:
+    combination = _COMBINATION.fullmatch(entry)
+    if not combination:
+        return _module(entry)
+    modules = [_module(module.strip()) for module in combination[2].split(",")]
+    if not 2 <= len(set(modules)) == len(modules):
+        raise ValueError("does not combine different modules. Write first(a.b,c.d).")
+    return f"{combination[1]}({','.join(modules)})"
 
 
 def _network(entry: str) -> Network:
