@@ -1,7 +1,8 @@
 """A token's way to an answer: may this request pass, and as whom?
 
 The only way in for /auth/check, /auth/verify, the cookie and the Bearer header alike. Owns what is
-remembered between two checks: tokens whose signature was verified, and whose a session is.
+remembered between two checks: tokens whose signature was verified, and whose a session is. An API
+key is a token without a signature: its digest names a session, and that alone says whose it is.
 
 What was read is as good as new while it is less than a second old, or while the revocation feed
 was complete less than a second ago and has told of no change since. So an answer from memory
@@ -18,6 +19,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from tornado_auth.caches import BoundedCache
+from tornado_auth.digests import API_KEY_PREFIX, digest_of_api_key
 from tornado_auth.errors import InvalidToken, StorageUnavailable
 from tornado_auth.granted import granted_names
 from tornado_auth.keys import KeySet
@@ -33,10 +35,15 @@ FORGET_AFTER = 2 * REREAD_AFTER
 PATIENCE = 0.5  # seconds that somebody waits for the store who could pass without it
 _REFUSED = 10_000
 _WRITE_SEEN_EVERY = 300
+_NEVER = 1 << 62
 
 
 class Verified(NamedTuple):
-    """What a token says; `granted` are the permissions in a permission token for `service`."""
+    """What a token says; `granted` are the permissions in a permission token for `service`.
+
+    `user_id` is "" for an API key that nobody here has seen pass: not to be remembered, for it may
+    be made up.
+    """
 
     session_id: str
     user_id: str
@@ -127,7 +134,8 @@ class Checks:
         if self._revocations.has_ended(verified.session_id):
             self._refusals.inc()
             return None
-        if known is not None and self._revocations.has_changed(verified.user_id, known.read_at):
+        user_id = verified.user_id or (known.user_id if known else "")
+        if known is not None and self._revocations.has_changed(user_id, known.read_at):
             known = None
         if known is not None and self._age(known, now) < FRESH_FOR:
             age = now - known.read_at
@@ -138,7 +146,7 @@ class Checks:
                 if answer is not None and known.read_at >= self._revocations.complete_since:
                     known.passed_at = (second, self._revocations.changes)
                 return answer
-        return self._read(verified, known, now)
+        return self._ask_store(verified, known, now)
 
     def take_seen(self) -> dict[str, int]:
         """Return which sessions were used and when, and start a new list."""
@@ -159,13 +167,27 @@ class Checks:
         key = blake2b(token.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         verified = self._tokens.get(key)
         if verified is None:
-            verified = self._read_token(token, TokenType.SESSION, self._issuer)
-            if verified is None and service:
-                verified = self._read_token(token, TokenType.PERMISSION, service)
+            verified = self._read(token, service)
             if verified is None:
                 return None
-            self._tokens.put(key, verified)
+            if verified.user_id:
+                self._tokens.put(key, verified)
         return verified if verified.service in ("", service) else None
+
+    def _read(self, token: str, service: str) -> Verified | None:
+        if token.startswith(API_KEY_PREFIX):
+            return self._read_api_key(token)
+        verified = self._read_token(token, TokenType.SESSION, self._issuer)
+        if verified is None and service:
+            verified = self._read_token(token, TokenType.PERMISSION, service)
+        return verified
+
+    def _read_api_key(self, key: str) -> Verified | None:
+        session_id = digest_of_api_key(key)
+        if session_id is None:
+            return None
+        known = self._known.get(session_id)
+        return Verified(session_id, known.user_id if known else "", _NEVER)
 
     def _read_token(self, token: str, typ: TokenType, audience: str) -> Verified | None:
         try:
@@ -175,7 +197,7 @@ class Checks:
         except InvalidToken:
             return None
         session_id, user_id = claims.get("sid"), claims.get("userid")
-        if not isinstance(session_id, str) or not isinstance(user_id, str):
+        if not isinstance(session_id, str) or not isinstance(user_id, str) or not user_id:
             return None
         if typ is TokenType.SESSION:
             return Verified(session_id, user_id, claims["exp"])
@@ -190,7 +212,7 @@ class Checks:
             return now - max(known.read_at, self._revocations.as_of)
         return now - known.read_at
 
-    def _read(
+    def _ask_store(
         self, verified: Verified, known: Known | None, now: float
     ) -> Answer | asyncio.Future[Answer]:
         """Ask the store, unless it does not answer these days and there is something to go by."""
@@ -206,7 +228,8 @@ class Checks:
         future: asyncio.Future[Answer] = loop.create_future()
         settle = partial(self._settle, verified, fallback, future)
         try:
-            self._readings.read(verified.session_id, settle)
+            may_be_made_up = not verified.user_id
+            self._readings.read(verified.session_id, settle, may_be_made_up=may_be_made_up)
         except StorageUnavailable:
             return self._fall_back(verified, fallback)
         if fallback is not None:
@@ -268,7 +291,8 @@ class Checks:
     def _judge(self, verified: Verified, known: Known, *, stale: bool = False) -> Answer:
         now = self._now()
         if (
-            known.user_id != verified.user_id
+            not known.user_id
+            or verified.user_id not in ("", known.user_id)
             or self._revocations.has_ended(verified.session_id)
             or not self._is_live(known, now)
         ):
@@ -285,6 +309,6 @@ class Checks:
     def _is_live(self, known: Known, now: int) -> bool:
         if known.is_disabled or (known.expires_at is not None and known.expires_at <= now):
             return False
-        if known.last_seen_at + self._idle_limit > now:
+        if known.scopes is not None or known.last_seen_at + self._idle_limit > now:
             return True
         return self._seen.get(known.session_id, 0) + self._idle_limit > now

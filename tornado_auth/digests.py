@@ -6,8 +6,21 @@ there is nothing to guess. Passwords are another matter: see `passwords.py`.
 
 import base64
 import hashlib
+import re
 
 
 def digest(secret: str) -> str:
     """Return the SHA-256 of a high-entropy secret, base64url without padding (43 characters)."""
     return base64.urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()).decode().rstrip("=")
+
+
+API_KEY_PREFIX = "tak_"  # so that whoever finds a key in the wrong place knows what it is
+API_KEY_ID = "key-"
+_API_KEY = re.compile(API_KEY_PREFIX + "[A-Za-z0-9_-]{43}")
+
+
+def digest_of_api_key(key: str) -> str | None:
+    """Return the id under which an API key is stored, None for what cannot be a key."""
+    if not _API_KEY.fullmatch(key):
+        return None
+    return API_KEY_ID + hashlib.sha256(key.encode()).hexdigest()

@@ -15,7 +15,7 @@ from itertools import islice
 from operator import attrgetter
 
 from tornado_auth.errors import StorageUnavailable
-from tornado_auth.models import Session, User, Who
+from tornado_auth.models import API_KEY, Session, User, Who
 from tornado_auth.storage import Collection
 from tornado_auth.storage.codec import from_document
 
@@ -40,7 +40,7 @@ class Known:
     Once packed, the records are kept as JSON: that takes a third of the memory, and the garbage
     collector does not visit it again and again. `check_answer` and `identity_lines` are what was
     made of them before, for whoever answers. `passed_at` is for `keep`'s owner to note when it
-    was last found good.
+    was last found good. `scopes` are those of an API key, None for any other session.
     """
 
     __slots__ = (
@@ -53,6 +53,7 @@ class Known:
         "last_seen_at",
         "passed_at",
         "read_at",
+        "scopes",
         "session_id",
         "user_id",
     )
@@ -68,10 +69,13 @@ class Known:
         self.expires_at: int | None = None
         self.last_seen_at = 0
         self.is_disabled = False
+        self.scopes: tuple[str, ...] | None = None
         if who is not None:
             self.session_id, self.user_id = who.session.id, who.user.id
             self.expires_at, self.last_seen_at = who.session.expires_at, who.session.last_seen_at
             self.is_disabled = who.user.disabled_at is not None
+            if who.session.provider == API_KEY:
+                self.scopes = who.session.scopes
 
     @property
     def who(self) -> Who | None:
@@ -137,16 +141,18 @@ class Readings:
         """Tell whether anything is being read or about to be."""
         return bool(self._running or self._queue)
 
-    def read(self, session_id: str, waiter: Waiter) -> None:
+    def read(self, session_id: str, waiter: Waiter, *, may_be_made_up: bool = False) -> None:
         """Call `waiter` with what the store says of a session, later.
 
-        Raises StorageUnavailable at once when too many wait already.
+        Raises StorageUnavailable at once when too many wait already; sooner for what anybody may
+        have made up, which is to leave room for sessions.
         """
         running = self._running.get(session_id)
         if running and self._monotonic() - running.began_at < JOINS_WITHIN:
             running.waiters.append(waiter)
             return
-        if session_id not in self._queue and len(self._queue) >= MAX_WAITING:
+        limit = MAX_WAITING // 2 if may_be_made_up else MAX_WAITING
+        if session_id not in self._queue and len(self._queue) >= limit:
             raise StorageUnavailable("Too many sessions wait to be read.")
         self._queued(session_id).waiters.append(waiter)
 

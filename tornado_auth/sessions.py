@@ -14,7 +14,7 @@ from functools import partial
 from tornado_auth.digests import digest
 from tornado_auth.errors import StorageUnavailable
 from tornado_auth.keys import KeySet
-from tornado_auth.models import HandoverCode, Identity, Session, TokenType
+from tornado_auth.models import API_KEY, HandoverCode, Identity, Session, TokenType
 from tornado_auth.revocations import Revocations
 from tornado_auth.storage import Collection, update
 
@@ -74,6 +74,8 @@ class Sessions:
 
     async def token(self, session: Session) -> str:
         """Sign a token for a session; it ends when the session does."""
+        if session.provider == API_KEY:
+            raise ValueError("An API key is its own token.")
         claims = {
             "iss": self._issuer,
             "aud": self._issuer,
@@ -87,13 +89,17 @@ class Sessions:
         return await self._keys.sign(claims, typ=TokenType.SESSION)
 
     async def of_user(self, user_id: str) -> list[Session]:
-        """Return the user's live sessions, the last used first."""
+        """Return the user's live sessions without the API keys, the last used first."""
+        found = [each for each in await self._all_of(user_id) if each.provider != API_KEY]
+        return sorted(found, key=lambda session: session.last_seen_at, reverse=True)
+
+    async def _all_of(self, user_id: str) -> list[Session]:
         found: list[Session] = []
         while page := await self._sessions.find(
             user_id=user_id, after=found[-1].id if found else "", limit=PAGE
         ):
             found += page
-        return sorted(found, key=lambda session: session.last_seen_at, reverse=True)
+        return found
 
     async def end(self, session: Session) -> bool:
         """End a session everywhere; true for exactly one of any number of callers."""
@@ -105,10 +111,14 @@ class Sessions:
         await self._revocations.session_ended(session.id)
         return ended
 
-    async def end_all(self, user_id: str) -> int:
-        """End every session of a user everywhere and return how many there were."""
+    async def end_all(self, user_id: str, *, keys: bool = True) -> int:
+        """End every session of a user everywhere and return how many there were.
+
+        So do the API keys, unless `keys` is false: they are nothing that a password opened.
+        """
         ended = 0
-        while sessions := await self.of_user(user_id):
+        listed = self._all_of if keys else self.of_user
+        while sessions := await listed(user_id):
             for start in range(0, len(sessions), ENDS_AT_ONCE):
                 some = sessions[start : start + ENDS_AT_ONCE]
                 ended += sum(await asyncio.gather(*map(self.end, some)))
