@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tornado.httpclient import HTTPResponse
 
+from tests.admin.addresses import ADMIN_ADDRESSES
 from tests.forms import open_page
 from tests.service import Service, ServiceFactory
 from tornado_auth.app import ROUTES
@@ -38,8 +39,23 @@ ADDRESSES = {
     "/auth/account/username": [*GET, "POST"],
     "/auth/account/end-session": [*GET, "POST"],
     "/auth/account/end-other-sessions": [*GET, "POST"],
+    "/auth/account/create-key": [*GET, "POST"],
+    "/auth/account/revoke-key": [*GET, "POST"],
     "/auth/account/link/github": [*GET, "POST"],
+    "/auth/admin": [*GET, "POST"],
+    "/auth/admin/users/someone": [*GET, "POST"],
+    "/auth/admin/users/someone/delete": [*GET, "POST"],
+    "/auth/admin/users/someone/why": PAGE,
+    "/auth/admin/groups": [*GET, "POST"],
+    "/auth/admin/groups/staff": [*GET, "POST"],
+    "/auth/admin/groups/staff/delete": [*GET, "POST"],
+    "/auth/admin/roles": [*GET, "POST"],
+    "/auth/admin/roles/reports:reader": [*GET, "POST"],
+    "/auth/admin/roles/reports:reader/delete": [*GET, "POST"],
+    "/auth/admin/audit": PAGE,
+    "/auth/admin/invitation": [*GET, "POST"],
     "/auth/static/style.css": GET,
+    **ADMIN_ADDRESSES,
 }
 METHODS = ("GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE")
 

@@ -9,7 +9,10 @@ from collections.abc import Mapping
 
 from tornado_auth.accounts import profile
 from tornado_auth.errors import FreshLoginRequired, LoginError, LoginStateInvalid, UsernameError
-from tornado_auth.models import AssertedIdentity, LoginAttempt
+from tornado_auth.granted import scopes_cover, scopes_of
+from tornado_auth.models import AssertedIdentity, LoginAttempt, Who
+from tornado_auth.questions import Allowed
+from tornado_auth.role_names import check_resource
 from tornado_auth.throttle import address_key
 from tornado_auth.web import (
     APIHandler,
@@ -21,6 +24,7 @@ from tornado_auth.web import (
     describe,
     login_url,
     needed_permission,
+    out_of_scope_answer,
     set_passing_headers,
     signed_in_answer,
     signed_out_answer,
@@ -28,9 +32,14 @@ from tornado_auth.web import (
     verdict_headers,
 )
 
+MAX_LISTED = 20
+MAX_QUESTIONS = 100
+
 
 class TokenCheckHandler(BaseHandler):
     """What the fast path answers as well, if the request is plain."""
+
+    takes_api_keys = True
 
     @property
     def ends_connection(self) -> bool:
@@ -44,40 +53,95 @@ class CheckHandler(TokenCheckHandler, APIHandler):
     async def get(self) -> None:
         """Answer 200 in both cases: `authenticated` tells them apart."""
         who = await self.who()
-        if who:
-            return self.write_json(signed_in_answer(who))
-        return self.write_json(signed_out_answer(self.server, self.parameter("next")))
+        if who is None:
+            return self.write_json(signed_out_answer(self.server, self.parameter("next")))
+        if not scopes_cover(scopes_of(who.session), ""):
+            return self.write_json(out_of_scope_answer(self.server, self.parameter("next")))
+        return self.write_json(signed_in_answer(who))
 
 
 class PermissionsHandler(APIHandler):
-    """GET /auth/authorize: what may the user do in a service? Not RFC 6749's endpoint."""
+    """GET /auth/authorize: what may the user do in a service? Not RFC 6749's endpoint.
+
+    One question has `service` and maybe `resource`; many at once have `services` and maybe
+    `resources`, each a list with commas.
+    """
+
+    takes_api_keys = True
 
     async def get(self) -> None:
-        """Answer 200 with a permission token, or with empty permissions and no token."""
-        who = await self.who()
-        service = self.parameter("service")
+        """Answer 200 with permission tokens, or with empty permissions and no token."""
+        is_many = bool(self.parameter("services") or self.parameter("resources"))
+        await (self._answer_all() if is_many else self._answer_one())
+
+    async def _answer_one(self) -> None:
+        who, service = await self.who(), self.parameter("service")
+        resource = check_resource(self.parameter("resource"))
         if not who:
             return self.write_json({"permissions": {}, "error": "invalid_token"})
-        permissions = await self.server.permissions.ask(service, who.user.id)
-        if permissions is None:
-            return self.write_json({"permissions": {}, "error": "access_denied"})
-        token = await self.server.tokens.permission_token(who.session, service, permissions)
-        return self.write_json(
-            {
-                "userid": who.user.id,
-                "permissions": dict(permissions),
-                "service": service,
-                "token": token,
-            }
+        allowed = await self.server.questions.ask(who.session, service, resource=resource)
+        if allowed.error:
+            self.set_status(403 if allowed.error == "insufficient_scope" else 200)
+            return self.write_json({"permissions": {}, "error": allowed.error})
+        token = await self.server.tokens.permission_token(
+            who.session, service, allowed.permissions, resource=resource
         )
+        answer: dict[str, object] = {
+            "userid": who.user.id,
+            "permissions": dict(allowed.permissions),
+            "service": service,
+            "token": token,
+        }
+        return self.write_json({**answer, "resource": resource} if resource else answer)
+
+    async def _answer_all(self) -> None:
+        who, services, resources = await self.who(), self._list("services"), self._list("resources")
+        if self.parameter("service") or self.parameter("resource"):
+            raise BadRequest("Send service and resource, or services and resources, not both.")
+        if not services or len(services) * max(1, len(resources)) > MAX_QUESTIONS:
+            raise BadRequest(f"Ask for at least one service and {MAX_QUESTIONS} answers at most.")
+        if not who:
+            return self.write_json({"services": {}, "error": "invalid_token"})
+        ask_all = self.server.questions.ask_all
+        if not resources:
+            found = await ask_all(who.session, services)
+            answers = {name: await self._signed(who, name, found[name][""]) for name in services}
+        else:
+            found = await ask_all(who.session, services, resources=resources)
+            answers = {name: {"resources": _shown(found[name])} for name in services}
+        return self.write_json({"userid": who.user.id, "services": answers})
+
+    def _list(self, name: str) -> list[str]:
+        entries = list(dict.fromkeys(filter(None, self.parameter(name).split(","))))
+        if len(entries) > MAX_LISTED:
+            raise BadRequest(f"More than {MAX_LISTED} {name}.")
+        return [check_resource(entry) for entry in entries] if name == "resources" else entries
+
+    async def _signed(self, who: Who, service: str, allowed: Allowed) -> dict[str, object]:
+        shown = _shown({service: allowed})[service]
+        if not allowed.error:
+            permissions = allowed.permissions
+            shown["token"] = await self.server.tokens.permission_token(
+                who.session, service, permissions
+            )
+        return shown
+
+
+def _shown(answers: Mapping[str, Allowed]) -> dict[str, dict[str, object]]:
+    shown: dict[str, dict[str, object]] = {}
+    for name, allowed in answers.items():
+        shown[name] = {"permissions": dict(allowed.permissions)}
+        if allowed.error:
+            shown[name]["error"] = allowed.error
+    return shown
 
 
 class VerifyHandler(TokenCheckHandler):
     """GET /auth/verify: may this request pass? For nginx `auth_request`.
 
     Answers 200, 401 or 403 without a body: nginx turns everything else into 500. What went wrong
-    stands in `X-Auth-Reason`. With `service`, the user must have a permission there; `read` and
-    `write` name the one that the original method needs.
+    stands in `X-Auth-Reason`. With `service`, the user must have a permission there, or in its
+    `resource`; `permission` names which one, `read` and `write` do by the original method.
     """
 
     async def get(self) -> None:
@@ -88,15 +152,17 @@ class VerifyHandler(TokenCheckHandler):
             credential.token if credential else "",
             service=service,
             needed=self._needed(),
+            resource=check_resource(self.parameter("resource")),
         )
         self._answer(*verdict_headers(verdict))
 
     def _needed(self) -> str:
         # A method that a stranger names counts as unknown.
         method = self.request.headers.get("X-Original-Method", "")
+        permission = self.parameter("permission")
         return needed_permission(
-            self.parameter("read"),
-            self.parameter("write"),
+            self.parameter("read") or permission,
+            self.parameter("write") or permission,
             method=method if self.from_trusted_proxy else "",
         )
 
@@ -137,7 +203,7 @@ class UpdateHandler(APIHandler):
         username = self.parameter("username")
         if username:
             try:
-                await self.server.accounts.choose_username(who.user.id, username)
+                await self.server.logins.choose_username(who, username, self.visitor)
             except UsernameError as error:
                 return self._fail(status_of(error), str(error))
         return self.write_json({"success": True})
@@ -169,13 +235,23 @@ class KeySetHandler(APIHandler):
 class LookupHandler(APIHandler):
     """What /auth/resolve and /auth/get_profile share: who may look other people up."""
 
+    takes_api_keys = True
+
     async def allowed(self) -> bool:
-        """Tell whether the caller may ask; raises TooManyAttempts for one who asks too often."""
+        """Tell whether the caller may ask; raises TooManyAttempts for one who asks too often.
+
+        Raises BadRequest for an API key that is not for everything.
+        """
         who = await self.who()
         scope = "lookup-user" if who else "lookup-address"
         key = who.user.id if who else address_key(self.remote_ip)
         self.server.throttle.count(scope, key)
-        return who is not None or self.server.settings.public_profiles
+        if self.server.settings.public_profiles:
+            return True
+        if who and not scopes_cover(scopes_of(who.session), ""):
+            message = "This API key is not for everything."
+            raise BadRequest(message, status=403, reason="insufficient_scope")
+        return who is not None
 
     def refuse(self, answer: Mapping[str, object]) -> None:
         """Answer 401 with the shape that callers expect."""
@@ -253,7 +329,7 @@ class OAuthCallbackHandler(PageHandler):
         )
         provider = self.server.login_providers.get(attempt.provider)
         if provider is None or provider.callback_path != self.request.path:
-            raise self._refused(
+            raise await self._refused(
                 attempt.provider,
                 LoginStateInvalid("This answer came from another login provider."),
             )
@@ -261,7 +337,7 @@ class OAuthCallbackHandler(PageHandler):
         try:
             asserted = await provider.fetch_identity(attempt, parameters)
         except LoginError as error:
-            raise self._refused(attempt.provider, error) from None
+            raise await self._refused(attempt.provider, error) from None
         if attempt.link_user_id:
             await self._link(attempt, asserted)
             return self.redirect("/auth/account", status=303)
@@ -277,17 +353,14 @@ class OAuthCallbackHandler(PageHandler):
         try:
             return await self.server.login_attempts.take(sealed, state)
         except LoginStateInvalid as error:
-            raise self._refused("(unknown)", error) from None
+            raise await self._refused("(unknown)", error) from None
 
-    def _refused(self, provider: str, error: LoginError) -> LoginError:
-        self.server.logins.refused(provider, error)
+    async def _refused(self, provider: str, error: LoginError) -> LoginError:
+        await self.server.logins.refused(provider, error, self.visitor)
         return error
 
     async def _link(self, attempt: LoginAttempt, asserted: AssertedIdentity) -> None:
         who = await self.who()
         if who is None or who.user.id != attempt.link_user_id:
             raise FreshLoginRequired("Sign in again before you link another way to sign in.")
-        try:
-            await self.server.accounts.link(who.user.id, asserted)
-        except LoginError as error:
-            raise self._refused(attempt.provider, error) from None
+        await self.server.logins.link(who, asserted, self.visitor)

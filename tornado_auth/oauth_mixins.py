@@ -9,29 +9,27 @@ which user an identity belongs to.
 `GitHubOAuth2Mixin` can also be mixed into an ordinary Tornado handler, as Google's can.
 """
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from tornado.auth import GoogleOAuth2Mixin
 from tornado.httpclient import AsyncHTTPClient
 from tornado.httputil import url_concat
 
-from tornado_auth.errors import LoginError, LoginRefused, LoginStateInvalid
+from tornado_auth.errors import LoginError, LoginRefused, LoginStateInvalid, UpstreamError
 from tornado_auth.models import AssertedIdentity, LoginAttempt
-from tornado_auth.upstream.claims import asserted_identity, merge_claims, verified_email
+from tornado_auth.upstream.claims import asserted_identity, groups_of, merge_claims
 from tornado_auth.upstream.discovery import ProviderMetadata
+from tornado_auth.upstream.github import GitHubOAuth2Mixin
 from tornado_auth.upstream.http import (
     AUTHORIZATION_ERRORS,
     BearerOAuth2Mixin,
     Registration,
     UpstreamClient,
-    access_token_of,
-    bearer,
     code_challenge,
-    fetch_json,
-    object_of,
     same_text,
     upstream_failure,
 )
@@ -40,92 +38,18 @@ from tornado_auth.upstream.relying_party import RelyingParty
 if TYPE_CHECKING:
     from tornado_auth.settings import Settings
 
+__all__ = [
+    "GitHubOAuth2Mixin",
+    "GitHubProvider",
+    "GoogleProvider",
+    "LoginProvider",
+    "OpenIDConnectProvider",
+    "login_providers",
+]
+
 CALLBACK_PATH = "/auth/oauth_callback"
 
-_GITHUB = "github"
 _CODE = re.compile(r"[!-~]{1,2048}")
-
-
-class GitHubOAuth2Mixin(BearerOAuth2Mixin):
-    """Sign in with GitHub; for a provider object or, as Tornado's own mixins, for a handler.
-
-    A handler redirects with Tornado's `authorize_redirect`, giving `state`, `code_challenge` and
-    `code_challenge_method` as `extra_params`, checks `state` on the way back, and then calls
-    `get_authenticated_user`.
-    """
-
-    _OAUTH_AUTHORIZE_URL = "https://github.com/login/oauth/authorize"
-    _OAUTH_ACCESS_TOKEN_URL = "https://github.com/login/oauth/access_token"  # noqa: S105 - an address
-    _OAUTH_USER_URL = "https://api.github.com/user"
-    _OAUTH_NO_CALLBACKS = False
-
-    async def get_authenticated_user(
-        self,
-        redirect_uri: str,
-        code: str,
-        *,
-        client_id: str,
-        client_secret: str,
-        code_verifier: str,
-    ) -> dict[str, Any]:
-        """Redeem the code and return GitHub's user object.
-
-        It gains `access_token` and `verified_emails`, the primary one first; its `id` is an int.
-        Everything else is as GitHub sent it. Raises UpstreamError.
-        """
-        answer = await fetch_json(
-            self.get_auth_http_client(),
-            self._OAUTH_ACCESS_TOKEN_URL,
-            provider=_GITHUB,
-            form={
-                "client_id": client_id,
-                "client_secret": client_secret,
-                "code": code,
-                "redirect_uri": redirect_uri,
-                "code_verifier": code_verifier,
-            },
-        )
-        token = access_token_of(object_of(answer, _GITHUB), _GITHUB)
-        user = object_of(await self._github_api(self._OAUTH_USER_URL, token), _GITHUB)
-        if type(user.get("id")) is not int or not 0 < user["id"] < 1 << 63:
-            raise upstream_failure(_GITHUB, "subject")
-        emails = await self._verified_emails(token)
-        return {**user, "access_token": token, "verified_emails": emails}
-
-    async def is_active_member(self, organization: str, access_token: str) -> bool:
-        """Tell whether the user belongs to an organisation; needs the scope `read:org`.
-
-        Raises UpstreamError when GitHub does not say.
-        """
-        url = f"{self._OAUTH_USER_URL}/memberships/orgs/{quote(organization, safe='')}"
-        answer = await self._github_api(url, access_token, absent=(403, 404))
-        if answer is None:
-            return False
-        return object_of(answer, _GITHUB).get("state") == "active"
-
-    async def _verified_emails(self, access_token: str) -> list[str]:
-        # 403 and 404: the scope user:email was not granted. A sign-in does not need an address.
-        answer = await self._github_api(
-            f"{self._OAUTH_USER_URL}/emails", access_token, absent=(403, 404)
-        )
-        if not isinstance(answer, list | None):
-            raise upstream_failure(_GITHUB, "wrong_type")
-        entries = [entry for entry in answer or () if isinstance(entry, dict)]
-        entries.sort(key=lambda entry: entry.get("primary") is not True)
-        return [
-            entry["email"]
-            for entry in entries
-            if verified_email(entry.get("email"), entry.get("verified"))
-        ]
-
-    async def _github_api(self, url: str, access_token: str, *, absent: Sequence[int] = ()) -> Any:
-        return await fetch_json(
-            self.get_auth_http_client(),
-            url,
-            provider=_GITHUB,
-            headers={**bearer(access_token), "Accept": "application/vnd.github+json"},
-            absent=absent,
-        )
 
 
 class LoginProvider(BearerOAuth2Mixin):
@@ -220,7 +144,8 @@ class LoginProvider(BearerOAuth2Mixin):
 class GitHubProvider(GitHubOAuth2Mixin, LoginProvider):
     """GitHub, or a GitHub Enterprise server at `url` with its API at `api_url`.
 
-    With `organizations` only active members of one of them may sign in.
+    With `organizations` only active members of one of them may sign in. With `groups`, GitHub is
+    asked for the organisations and teams of whoever signs in.
     """
 
     def __init__(
@@ -230,10 +155,13 @@ class GitHubProvider(GitHubOAuth2Mixin, LoginProvider):
         url: str = "https://github.com",
         api_url: str = "https://api.github.com",
         organizations: Sequence[str] = (),
+        groups: bool = False,
     ) -> None:
-        scopes = ("user:email", "read:org") if organizations else ("user:email",)
+        needs_more = groups or organizations
+        scopes = ("user:email", "read:org") if needs_more else ("user:email",)
         super().__init__("github", "GitHub", registration=registration, scopes=scopes)
         self._organizations = tuple(organizations)
+        self._asks_for_groups = groups
         self._issuer = f"{url.rstrip('/')}/login/oauth"
         self._OAUTH_AUTHORIZE_URL = f"{self._issuer}/authorize"
         self._OAUTH_ACCESS_TOKEN_URL = f"{self._issuer}/access_token"
@@ -262,7 +190,19 @@ class GitHubProvider(GitHubOAuth2Mixin, LoginProvider):
             "email": next(iter(user["verified_emails"]), None),
             "email_verified": True,
         }
-        return asserted_identity(self.name, str(user["id"]), claims)
+        groups = await self._groups(user["access_token"]) if self._asks_for_groups else None
+        return asserted_identity(self.name, str(user["id"]), claims, groups=groups)
+
+    async def _groups(self, access_token: str) -> tuple[str, ...] | None:
+        """Return the groups, or None if they are not to be had in the time of one request."""
+        try:
+            async with asyncio.timeout(self._registration.timeout):
+                return await self.get_groups(access_token)
+        except TimeoutError:
+            upstream_failure(self.name, "timeout")
+        except UpstreamError:
+            pass  # it was logged; a sign-in needs no groups
+        return None
 
     async def _check_organizations(self, access_token: str) -> None:
         if not self._organizations:
@@ -274,7 +214,7 @@ class GitHubProvider(GitHubOAuth2Mixin, LoginProvider):
 
 
 class OpenIDConnectProvider(LoginProvider):
-    """Any issuer that has OpenID Connect Discovery."""
+    """Any issuer that has OpenID Connect Discovery; `groups_claim` is "" if none has groups."""
 
     def __init__(
         self,
@@ -285,7 +225,9 @@ class OpenIDConnectProvider(LoginProvider):
         registration: Registration,
         now: Callable[[], int],
         scopes: Sequence[str] = ("openid", "email", "profile"),
+        groups_claim: str = "groups",
     ) -> None:
+        self._groups_claim = groups_claim
         scopes = tuple(dict.fromkeys(("openid", *scopes)))
         super().__init__(name, label, registration=registration, scopes=scopes)
         self._relying_party = RelyingParty(
@@ -306,7 +248,16 @@ class OpenIDConnectProvider(LoginProvider):
         claims, access_token = await self._relying_party.redeem(attempt, code)
         self._check_claims(claims)
         userinfo = await self._relying_party.userinfo(access_token, claims["sub"])
-        return asserted_identity(self.name, claims["sub"], merge_claims(claims, userinfo))
+        merged = merge_claims(claims, userinfo)
+        return asserted_identity(self.name, claims["sub"], merged, groups=self._groups(merged))
+
+    def _groups(self, claims: Mapping[str, Any]) -> tuple[str, ...] | None:
+        if not self._groups_claim:
+            return None
+        groups = groups_of(claims, self._groups_claim)
+        if groups is None:
+            upstream_failure(self.name, "groups")  # logged; a sign-in needs no groups
+        return groups
 
     def _check_claims(self, claims: Mapping[str, Any]) -> None:
         """Raise LoginRefused for somebody who may not sign in, by the signed claims."""
@@ -355,19 +306,10 @@ class GoogleProvider(GoogleOAuth2Mixin, OpenIDConnectProvider):
 
 def login_providers(settings: "Settings", *, now: Callable[[], int]) -> dict[str, LoginProvider]:
     """Build the providers that are on, by name: those with both a key and a secret."""
-
-    def registration(client_id: str, client_secret: str, path: str = "") -> Registration:
-        return Registration(
-            client_id=client_id,
-            client_secret=client_secret,
-            redirect_uri=f"{settings.issuer}{CALLBACK_PATH}{path}",
-            timeout=settings.upstream_timeout,
-        )
-
     providers: list[LoginProvider] = []
     if settings.google_key and settings.google_secret:
         google = GoogleProvider(
-            registration=registration(settings.google_key, settings.google_secret),
+            registration=_registration(settings, settings.google_key, settings.google_secret),
             now=now,
             issuer=settings.google_issuer,
             hosted_domains=settings.google_hosted_domains,
@@ -375,10 +317,11 @@ def login_providers(settings: "Settings", *, now: Callable[[], int]) -> dict[str
         providers.append(google)
     if settings.github_key and settings.github_secret:
         github = GitHubProvider(
-            registration=registration(settings.github_key, settings.github_secret),
+            registration=_registration(settings, settings.github_key, settings.github_secret),
             url=settings.github_url,
             api_url=settings.github_api_url,
             organizations=settings.github_organizations,
+            groups=settings.github_groups,
         )
         providers.append(github)
     for entry in settings.oidc_providers:
@@ -386,9 +329,23 @@ def login_providers(settings: "Settings", *, now: Callable[[], int]) -> dict[str
             entry.name,
             entry.label or entry.name,
             issuer=entry.issuer,
-            registration=registration(entry.client_id, entry.client_secret, f"/{entry.name}"),
+            registration=_registration(
+                settings, entry.client_id, entry.client_secret, path=f"/{entry.name}"
+            ),
             now=now,
             scopes=entry.scopes,
+            groups_claim=entry.groups_claim,
         )
         providers.append(issuer)
     return {provider.name: provider for provider in providers}
+
+
+def _registration(
+    settings: "Settings", client_id: str, client_secret: str, *, path: str = ""
+) -> Registration:
+    return Registration(
+        client_id=client_id,
+        client_secret=client_secret,
+        redirect_uri=f"{settings.issuer}{CALLBACK_PATH}{path}",
+        timeout=settings.upstream_timeout,
+    )

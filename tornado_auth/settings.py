@@ -50,6 +50,7 @@ class OIDCProviderSettings(BaseModel):
         "email",
         "profile",
     )
+    groups_claim: Text = "groups"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +167,16 @@ class Settings(BaseSettings):
     github_organizations: Annotated[tuple[str, ...], BeforeValidator(types.parse_organizations)] = (
         setting((), "GitHub organisations; only their members may sign in with GitHub.")
     )
+    github_groups: Flag = setting(
+        False, "Whether GitHub is asked for organisations and teams, for mappings to our groups."
+    )
     oidc_providers: Annotated[
         tuple[OIDCProviderSettings, ...], BeforeValidator(types.parse_tables)
     ] = setting(
         (),
         "OpenID Connect issuers to sign in with, each with `name`, `issuer`, `client_id`, "
-        "`client_secret` and, if need be, `label` and `scopes`. In the variable: a JSON list.",
+        "`client_secret` and, if need be, `label`, `scopes` and `groups_claim`. In the variable: "
+        "a JSON list.",
     )
     local_accounts: Flag = setting(True, "Whether people can sign in with user name and password.")
     allowed_emails: Annotated[tuple[str, ...], BeforeValidator(types.parse_emails)] = setting(
@@ -207,7 +212,11 @@ class Settings(BaseSettings):
     # Permissions and extensions
     allowed_services: Annotated[
         tuple[tuple[str, str], ...], BeforeValidator(types.parse_services)
-    ] = setting((), "Permission providers: a `;` list of `[alias:]module`.")
+    ] = setting(
+        (),
+        "Permission providers: a `;` list of `[alias:]module`; `tornado_auth.roles` is the "
+        "built-in one.",
+    )
     permission_token_lifetime: Annotated[int, BeforeValidator(types.duration("1s", "1h"))] = (
         setting(300, "Seconds for which a permission token is valid.")
     )
@@ -221,6 +230,9 @@ class Settings(BaseSettings):
     extension_timeout: Timeout = setting(5.0, "Seconds that one call of an extension may take.")
 
     # Behaviour as a server
+    audit_retention: Annotated[int, BeforeValidator(types.duration("1d", "3650d"))] = setting(
+        365 * 86400, "Seconds for which an event of the audit log is kept."
+    )
     fast_path: Flag = setting(
         True, "Whether plain requests to `/auth/check` and `/auth/verify` bypass Tornado."
     )

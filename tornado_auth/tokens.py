@@ -22,23 +22,36 @@ class TokenIssuer:
         self._now = now
 
     async def permission_token(
-        self, session: Session, service: str, permissions: Mapping[str, object]
+        self,
+        session: Session,
+        service: str,
+        permissions: Mapping[str, object],
+        *,
+        resource: str = "",
     ) -> str:
-        """Sign what a user may do in a service; good for that service alone.
+        """Sign what a user may do in a service, or a resource of it; good for that alone.
 
         `sid` names the session, so that the token opens nothing at /auth/verify once that ended.
         """
-        now = self._now()
+        now, audience = self._now(), audience_of(service, resource)
         claims = {
             "iss": self._issuer,
             "sub": session.user_id,
-            "aud": service,
+            "aud": audience,
             "userid": session.user_id,
             "sid": session.id,
-            "service": service,
+            "service": audience,  # older verifiers look at this one alone
             "permissions": dict(permissions),
             "iat": now,
             "exp": now + self._permission_lifetime,
             "jti": secrets.token_urlsafe(16),
         }
         return await self._keys.sign(claims, typ=TokenType.PERMISSION)
+
+
+def audience_of(service: str, resource: str) -> str:
+    """Return whom a permission token is for: a service, or a resource of it where one is named.
+
+    No service has a colon in its name, so neither token ever counts for the other.
+    """
+    return f"{service}:{resource}" if service and resource else service

@@ -173,10 +173,15 @@ def test_the_user_is_a_plain_name(nginx_config: CLI) -> None:
 
 
 def test_a_permission_needs_a_service(nginx_config: CLI) -> None:
-    for option in ("--read", "--write"):
+    for option in ("--permission", "--read", "--write"):
         result = nginx_config(option, "view")
         assert result.exit_code == 2
         assert "--service" in result.output
+
+
+def test_one_permission_may_do_for_all_methods(nginx_config: CLI) -> None:
+    text = nginx_config("--service", "reports", "--permission", "view").output
+    assert 'set $auth_policy "?service=reports&permission=view";' in text
 
 
 def test_a_name_with_a_control_character_is_refused(nginx_config: CLI) -> None:

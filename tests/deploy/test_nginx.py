@@ -242,8 +242,9 @@ async def test_an_ended_session_is_refused(deploy: Deploy) -> None:
 
 async def test_every_route_of_the_service_is_reached(deploy: Deploy) -> None:
     ann = await deploy()
-    paths = {pattern for pattern, *_ in ROUTES if pattern not in ("/", "/auth/?", "/auth/verify")}
-    for pattern in sorted(paths):
+    not_there = ("/", "/auth/?", "/auth/verify")
+    paths = {pattern for pattern, *_ in ROUTES if not pattern.startswith("/admin/")}
+    for pattern in sorted(paths.difference(not_there)):
         path = pattern.partition("(")[0].replace("\\", "")
         answer = await ann.site.fetch(path)
         assert answer.code < 500

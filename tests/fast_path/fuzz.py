@@ -29,7 +29,8 @@ from tests.security.wire import Answer, length_of_answer
 from tests.service import Service
 from tornado_auth.app import make_http_server
 from tornado_auth.fast_path import Front, front
-from tornado_auth.models import TokenType
+from tornado_auth.models import Session, TokenType
+from tornado_auth.server import AuthServer
 
 NOW = 1_800_000_000
 CHUNK = 25_000
@@ -122,8 +123,11 @@ async def make_tokens(service: Service) -> list[str]:
         await server.tokens.permission_token(ann, "files", {"reader": True, "a": True}),
         await server.tokens.permission_token(bob, "empty", {}),
         await server.tokens.permission_token(joe, "files", {"reader": True}),
+        await server.tokens.permission_token(ann, "files", {"reader": True}, resource="docs/1"),
     ]
+    keys = [await api_key(server, bob, scope) for scope in ("*", "files", "empty", "admin:read")]
     bad = [await server.sessions.token(session) for session in (eve, joe)]
+    bad += [await api_key(server, eve, "*"), "tak_" + "A" * 43, "tak_" + "A" * 42]
     bad.append(await server.sessions.token(replace(ann, expires_at=NOW)))
     bad.append(await server.sessions.token(replace(ann, user_id=bob.user_id)))
     claims = {"iss": server.settings.issuer, "aud": server.settings.issuer, "exp": NOW + 100}
@@ -134,7 +138,12 @@ async def make_tokens(service: Service) -> list[str]:
     await server.sessions.end(joe)
     header, _, rest = good[0].partition(".")
     junk = ["a", "a.b.c", "a+/=~", "", header, f"{header}..", f"{header}.{rest}.{rest}", "x" * 3000]
-    return [*good * 6, *permission * 3, *bad, *junk]
+    return [*good * 6, *permission * 3, *keys * 2, *bad, *junk]
+
+
+async def api_key(server: AuthServer, owner: Session, scope: str) -> str:
+    _, key = await server.api_keys.create(owner.user_id, name="a key", scopes=[scope])
+    return key
 
 
 def describe(chunk: int, number: int, case: Case, fast: object, alone: object) -> str:

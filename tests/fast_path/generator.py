@@ -76,6 +76,7 @@ SEPARATORS = [": ", ": ", ": ", ": ", ":", ":", ":\t", ":  ", ": \t "]
 BAD_SEPARATORS = [" : ", "\t:", "", " ", "::", ";", ":\x0b", ":\x00"]
 PERMISSIONS = ["reader", "writer", "a", ""]
 SERVICES = ["files", "files", "files", "empty", "nope", "fil.es", ""]
+RESOURCES = ["docs/1", "docs:2", "a@b", "locked", "-", "", "a~b", "a+b", "a%2Fb", "x" * 129]
 METHODS = ["GET", "GET", "POST", "head", "DELETE", "OPTIONS", "Any", "PROPFIND"]
 ODD_TARGETS = [
     "/auth/check?",
@@ -105,6 +106,12 @@ ODD_TARGETS = [
     "/auth/verify?service=files&read",
     "/auth/verify?service=fi%%6ces",
     "/auth/verify?service=f+s",
+    "/auth/verify?resource=docs/1",
+    "/auth/verify?permission=reader",
+    "/auth/verify?service=files&permission=reader&permission=reader",
+    "/auth/verify?service=files&resource=docs/1&resource=docs/1",
+    "/auth/verify?service=files&resource=docs/1%%00",
+    "/auth/verify?services=files&resources=docs/1",
     "/auth/verify?service=files;read=a",
     "/auth/verify?Service=files",
     "/auth/verify/",
@@ -219,6 +226,11 @@ class Generator:
         for name in ("read", "write"):
             if self._often(0.5):
                 pairs.append(f"{name}={self._random.choice(PERMISSIONS)}")
+        if self._often(0.2):
+            pairs.append(f"permission={self._random.choice(PERMISSIONS)}")
+        if self._often(0.3):
+            resources = RESOURCES[:6] if self._often(0.9) else RESOURCES
+            pairs.append(f"resource={self._random.choice(resources)}")
         self._random.shuffle(pairs)
         return "&".join(pairs)
 

@@ -7,7 +7,7 @@ import pytest
 from tests.fast_path.fuzz import WORLDS, Outcome, run_chunk
 from tornado_auth.fast_path import front
 
-REQUESTS = 3_000
+REQUESTS = 1_500
 
 
 @pytest.fixture(autouse=True)

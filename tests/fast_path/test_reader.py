@@ -24,6 +24,7 @@ from tests.issuer import private_pem
 from tests.service import SECRET
 from tornado_auth.app import ROUTES, make_app
 from tornado_auth.fast_path import PlainRequest, PlainRequests
+from tornado_auth.role_names import check_resource
 from tornado_auth.server import AuthServer
 from tornado_auth.settings import load_settings
 from tornado_auth.web import BaseHandler
@@ -93,13 +94,15 @@ def request_of(handler: BaseHandler) -> PlainRequest:
     if handler.request.path == "/auth/check":
         assert handler.parameter("next") == ""
         return PlainRequest(handler.request.path, token)
+    permission = handler.parameter("permission")
     return PlainRequest(
         handler.request.path,
         token,
         handler.parameter("service"),
-        handler.parameter("read"),
-        handler.parameter("write"),
+        handler.parameter("read") or permission,
+        handler.parameter("write") or permission,
         handler.request.headers.get("X-Original-Method", ""),
+        check_resource(handler.parameter("resource")),
     )
 
 
@@ -122,7 +125,8 @@ def test_no_single_byte_makes_a_difference(app: Application) -> None:
     reader = reader_for(app)
     cookie = "Cookie: a=b; tornado_auth=t; c=d"
     places = ("Authorization: Bearer t", "auth-token: t", cookie)
-    for target in ("/auth/check?jwt=q", "/auth/check", "/auth/verify?service=a&read=b"):
+    questions = ("/auth/verify?service=a&read=b", "/auth/verify?resource=a/b:c&permission=d")
+    for target in ("/auth/check?jwt=q", "/auth/check", *questions):
         for line in places:
             data = plain(target, line, "X-Original-Method: GET", "Connection: keep-alive")
             for at in range(len(data)):
@@ -152,7 +156,10 @@ values = st.sampled_from(
 separators = st.sampled_from(SEPARATORS) | st.sampled_from(BAD_SEPARATORS)
 lines = st.builds("{}{}{}".format, names, separators, values)
 targets = st.sampled_from(
-    ["/auth/check", "/auth/verify", "/auth/check?jwt=t", "/auth/verify?service=a&read=b"]
+    [
+        *("/auth/check", "/auth/verify", "/auth/check?jwt=t", "/auth/verify?service=a&read=b"),
+        "/auth/verify?service=a&permission=b&resource=c",
+    ]
 ) | st.sampled_from(ODD_TARGETS)
 
 

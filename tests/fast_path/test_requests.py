@@ -77,10 +77,16 @@ class TestQuery:
             ("service=a.b-c_d~e&read=0", ("a.b-c_d~e", "0", "")),
             ("service=&read=&write=", ("", "", "")),
             ("read=r", ("", "r", "")),
+            ("service=a/b", ("a/b", "", "")),
+            ("service=a&permission=p:q", ("a", "p:q", "p:q")),
+            ("permission=p&service=a&write=w", ("a", "p", "w")),
+            ("service=a&permission=p&read=&write=", ("a", "p", "p")),
+            ("service=a&resource=docs/1:x@y", ("a", "", "", "", "docs/1:x@y")),
+            ("resource=", ("", "", "", "", "")),
         ],
     )
     def test_verify_is_asked_about_permissions(
-        self, requests: PlainRequests, query: str, asked: tuple[str, str, str]
+        self, requests: PlainRequests, query: str, asked: tuple[str, ...]
     ) -> None:
         request = requests.read(plain(f"/auth/verify?{query}", BEARER))
         assert request == PlainRequest("/auth/verify", TOKEN, *asked)
@@ -101,7 +107,12 @@ class TestQuery:
             "service=a=b",
             "service=a%20b",
             "service=a+b",
-            "service=a/b",
+            "resource=a~b",
+            "resource=a+b",
+            f"resource={'a' * 129}",
+            "resource=a&resource=a",
+            "permission=a&permission=b",
+            "resources=a",
             "service=a?b",
             "%73ervice=a",
             "Service=a",

@@ -135,6 +135,7 @@ class GitHubUser:
     avatar_url: str = "https://avatars.example/u/1"
     emails: list[dict[str, Any]] = field(default_factory=list)
     organizations: dict[str, str] = field(default_factory=dict)  # name: active or pending
+    teams: list[str] = field(default_factory=list)  # "organisation/team"
 
 
 def octo() -> GitHubUser:
@@ -164,6 +165,8 @@ class FakeGitHub(Fake):
                 ("/api/v3/user", _GitHubUser),
                 ("/api/v3/user/emails", _GitHubEmails),
                 ("/api/v3/user/memberships/orgs/([^/]+)", _GitHubMembership),
+                ("/api/v3/user/memberships/orgs", _GitHubMemberships),
+                ("/api/v3/user/teams", _GitHubTeams),
             ]
         )
         self.api_url = f"{self.url}/api/v3"
@@ -270,3 +273,47 @@ class _GitHubMembership(_GitHubAPIHandler):
         elif user:
             self.set_status(404)
             self.finish({"message": "Not Found"})
+
+
+class _GitHubPages(_GitHubAPIHandler):
+    """A list in pages, with the links that GitHub gives: prev, next, last and first."""
+
+    def get(self) -> None:
+        user = self.user("read:org")
+        if user is None:
+            return
+        number, size = int(self.get_argument("page", "1")), int(self.get_argument("per_page", "30"))
+        entries = self.entries(user)
+        last = max(1, -(-len(entries) // size))
+        pages = {"prev": number - 1, "next": number + 1, "last": last, "first": 1}
+        links = [
+            f'<{self.fake.api_url}/{self.path}?per_page={size}&page={page}>; rel="{name}"'
+            for name, page in pages.items()
+            if 1 <= page <= last and (page != number or name in ("last", "first"))
+        ]
+        if last > 1:
+            self.set_header("Link", ", ".join(links))
+        self.finish(json.dumps(entries[(number - 1) * size : number * size]))
+
+    def entries(self, user: GitHubUser) -> list[dict[str, Any]]:
+        raise NotImplementedError
+
+
+class _GitHubMemberships(_GitHubPages):
+    path = "user/memberships/orgs"
+
+    def entries(self, user: GitHubUser) -> list[dict[str, Any]]:
+        wanted = self.get_argument("state", "")
+        return [
+            {"state": state, "organization": {"login": name}}
+            for name, state in user.organizations.items()
+            if wanted in ("", state)
+        ]
+
+
+class _GitHubTeams(_GitHubPages):
+    path = "user/teams"
+
+    def entries(self, user: GitHubUser) -> list[dict[str, Any]]:
+        pairs = [team.split("/") for team in user.teams]
+        return [{"slug": slug, "organization": {"login": login}} for login, slug in pairs]

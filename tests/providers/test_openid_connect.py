@@ -44,6 +44,7 @@ async def test_an_honest_answer_signs_in(corp, fake_oidc, attempt):
         email="ann@example.org",
         avatar_url="https://pictures.example/1",
         amr=("pwd",),
+        groups=(),
     )
 
 
@@ -91,7 +92,7 @@ async def test_a_sign_in_needs_nothing_but_the_subject(corp, fake_oidc, attempt)
     }
     fake_oidc.claims = {"amr": "pwd"}
     identity = await sign_in(corp, fake_oidc, attempt)
-    assert identity == AssertedIdentity(provider="corp", subject="1001")
+    assert identity == AssertedIdentity(provider="corp", subject="1001", groups=())
 
 
 async def test_a_provider_without_userinfo_will_do(corp, fake_oidc, attempt):

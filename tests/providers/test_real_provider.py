@@ -56,6 +56,7 @@ async def test_a_google_like_provider_signs_in(oidc_provider, attempt):
         name="Ann Example",
         email="ann@example.org",
         avatar_url="https://pictures.example/ann.png",
+        groups=(),
     )
     # S098: the same callback once more
     with pytest.raises(UpstreamError):

@@ -134,6 +134,7 @@ def settings(**changes) -> SimpleNamespace:
         "github_url": "https://github.com",
         "github_api_url": "https://api.github.com",
         "github_organizations": (),
+        "github_groups": False,
         "oidc_providers": (),
         "upstream_timeout": 10.0,
     }
@@ -158,6 +159,7 @@ async def test_each_provider_that_is_on_has_its_callback_address(clock, attempt)
         client_id="c",
         client_secret="d",
         scopes=("openid",),
+        groups_claim="groups",
     )
     on = {"google_key": "a", "google_secret": "b", "github_key": "c", "github_secret": "d"}
     providers = login_providers(settings(**on, oidc_providers=(corp,)), now=clock)

@@ -100,14 +100,14 @@ class NginxConfig:
         return " ".join(families)
 
 
-def policy_query(service: str, *, read: str = "", write: str = "") -> str:
+def policy_query(service: str, *, permission: str = "", read: str = "", write: str = "") -> str:
     """Return the query with which /auth/verify is asked; raises ValueError.
 
     Without a service it is empty. Whatever the names hold, the query is plain ASCII.
     """
-    if not service and (read or write):
+    if not service and (permission or read or write):
         raise ValueError("A permission is one in a service. Name it with --service.")
-    named = {"service": service, "read": read, "write": write}
+    named = {"service": service, "permission": permission, "read": read, "write": write}
     if not all(name.isprintable() for name in named.values()):
         raise ValueError("A service or permission has a control character in its name.")
     parts = [f"{key}={quote(name, safe='')}" for key, name in named.items() if name]
@@ -238,6 +238,7 @@ def _upstream(value: object) -> str:
     help="Where the application listens.",
 )
 @click.option("--service", default="", help="Let pass only who has a permission in this service.")
+@click.option("--permission", default="", help="The permission that one needs there.")
 @click.option("--read", default="", help="The permission that one needs there to look.")
 @click.option("--write", default="", help="The permission that one needs there to change.")
 @click.option("--main", is_flag=True, help="Write a whole configuration, for `nginx -c`.")
@@ -254,6 +255,7 @@ def nginx_config(
     /,
     *,
     service: str,
+    permission: str,
     read: str,
     write: str,
     main: bool,
@@ -268,7 +270,7 @@ def nginx_config(
     with settings_problems():
         found = from_settings(config)
     try:
-        policy = policy_query(service, read=read, write=write)
+        policy = policy_query(service, permission=permission, read=read, write=write)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     chosen = {name: value for name, value in addresses.items() if value}

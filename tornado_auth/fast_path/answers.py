@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 from tornado_auth.caches import BoundedCache
 from tornado_auth.checks import Verified
 from tornado_auth.fast_path.requests import CHECK, PlainRequest, PlainRequests
-from tornado_auth.forward_auth import NOBODY, Verdict
+from tornado_auth.forward_auth import NOBODY, OUT_OF_SCOPE, Verdict
+from tornado_auth.granted import scopes_cover
 from tornado_auth.metrics import Tally
 from tornado_auth.models import Who
 from tornado_auth.readings import Known
@@ -29,6 +30,7 @@ from tornado_auth.web import (
     describe,
     identity_headers,
     needed_permission,
+    out_of_scope_answer,
     permission_names,
     safe_headers,
     signed_in_answer,
@@ -69,12 +71,15 @@ class Answers:
         self._checks = server.checks
         self._forward_auth = server.forward_auth
         self._metrics = server.metrics
-        self._questions: BoundedCache[bytes, Question] = BoundedCache(REPEATS)
+        self._questions: BoundedCache[bytes, Question] = BoundedCache(
+            min(REPEATS, server.settings.known_sessions)
+        )
         server.metrics.watch_cache("requests", self._questions)
         https = server.settings.issuer.startswith("https://")
         self._safe = _lines(safe_headers(https=https))
         self._passing = _lines(PASSING_HEADERS)
         self._signed_out = _with_body(signed_out_answer(server))
+        self._out_of_scope = _with_body(out_of_scope_answer(server))
         self._heads: dict[tuple[bool, int], bytes] = {}
         self._counters: dict[tuple[bool, int], Tally] = {}
         self.closing = False
@@ -107,7 +112,7 @@ class Answers:
             question = self._question(request, is_check=is_check)
         except Exception as error:
             return self._failure(error, is_check=is_check)
-        if question.verified is not None:
+        if question.verified is not None and question.verified.user_id:
             self._questions.put(key, question)
         return self._answer(question, trusted=trusted)
 
@@ -119,8 +124,10 @@ class Answers:
             return self._failure(error, is_check=late.is_check)
 
     def _question(self, request: PlainRequest, *, is_check: bool) -> Question:
-        verified = self._checks.verify(request.token, service=request.service)
-        is_simple = not (request.service or request.read or request.write)
+        verified = self._forward_auth.verify(
+            request.token, service=request.service, resource=request.resource
+        )
+        is_simple = not (request.service or request.read or request.write or request.resource)
         return Question(is_check, verified, None if is_simple else request._replace(token=""))
 
     def _answer(self, question: Question, *, trusted: bool) -> bytes | Late:
@@ -142,11 +149,15 @@ class Answers:
     ) -> Verdict | asyncio.Future[Any]:
         method = asked.original_method if trusted else ""
         needed = needed_permission(asked.read, asked.write, method=method)
-        verdict = self._forward_auth.recall(verified, service=asked.service, needed=needed)
+        verdict = self._forward_auth.recall(
+            verified, service=asked.service, needed=needed, resource=asked.resource
+        )
         return verdict if isinstance(verdict, Verdict) else asyncio.ensure_future(verdict)
 
     def _render(self, found: Found, *, is_check: bool) -> bytes:
         if isinstance(found, Known):
+            if found.scopes is not None and not scopes_cover(found.scopes, ""):
+                return self._refuse_key(is_check=is_check)
             if is_check:
                 return self._head(True, 200) + (found.check_answer or _check_answer(found))
             lines = found.identity_lines or _identity_lines(found)
@@ -159,6 +170,12 @@ class Answers:
                 lines += f"X-Auth-Permissions: {permission_names(found.granted)}\r\n".encode()
             return self._head(False, 200) + lines + b"\r\n"
         status, headers = verdict_headers(found or NOBODY)
+        return self._head(False, status) + _lines(headers) + b"\r\n"
+
+    def _refuse_key(self, *, is_check: bool) -> bytes:
+        if is_check:
+            return self._head(True, 200) + self._out_of_scope
+        status, headers = verdict_headers(OUT_OF_SCOPE)
         return self._head(False, status) + _lines(headers) + b"\r\n"
 
     def _failure(self, error: BaseException, *, is_check: bool) -> bytes:

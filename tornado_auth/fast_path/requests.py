@@ -9,6 +9,8 @@ mind (RFC 9112). So nothing is ever taken for plain that Tornado would refuse or
 import re
 from typing import NamedTuple
 
+from tornado_auth.role_names import PERMISSION
+
 CHECK = "/auth/check"
 VERIFY = "/auth/verify"
 MAX_SIZE = 8 * 1024
@@ -18,9 +20,9 @@ _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\t"
 _TOKEN_CHARACTERS = bytes(range(0x30, 0x3A)) + bytes(range(0x41, 0x5B)) + bytes(range(0x61, 0x7B))
 _TOKEN_CHARACTERS += b"-._~+/="
 _TARGET = re.compile(
-    rb"GET (?:(/auth/check)(?:\?jwt=([\w.~-]+))?|(/auth/verify)(?:\?([\w.~=&-]+))?) HTTP/1\.1"
+    rb"GET (?:(/auth/check)(?:\?jwt=([\w.~-]+))?|(/auth/verify)(?:\?([\w.~=&/:@-]+))?) HTTP/1\.1"
 )
-_PARAMETER = re.compile(rb"(service|read|write)=([\w.~-]*)")
+_PARAMETER = re.compile(rb"(service|permission|read|write|resource)=([\w.~/:@-]*)")
 _HOST = re.compile(rb"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _METHOD = re.compile(rb"[A-Za-z]+")
@@ -53,6 +55,7 @@ class PlainRequest(NamedTuple):
     read: str = ""
     write: str = ""
     original_method: str = ""
+    resource: str = ""
 
 
 class PlainRequests:
@@ -163,13 +166,17 @@ def _verify_request(token: str, query: bytes | None, method: bytes) -> PlainRequ
         if match is None or (name := match[1].decode()) in named:
             return None
         named[name] = match[2].decode()
+    permission, resource = named.get("permission", ""), named.get("resource", "")
+    if resource and not PERMISSION.fullmatch(resource):
+        return None
     if method and not _METHOD.fullmatch(method):
         return None
     return PlainRequest(
         VERIFY,
         token,
         named.get("service", ""),
-        named.get("read", ""),
-        named.get("write", ""),
+        named.get("read") or permission,
+        named.get("write") or permission,
         method.decode(),
+        resource,
     )

@@ -4,6 +4,7 @@
     discovery       an issuer's configuration, cached
     id_tokens       the check of an ID token
     claims          standard claims as an `AssertedIdentity`
+    github          GitHub's API
     relying_party   from a code to checked claims
 
 Never decides who may sign in, nor where a browser goes: `oauth_mixins.py` does.

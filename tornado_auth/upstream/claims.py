@@ -12,6 +12,7 @@ from tornado_auth.models import AssertedIdentity
 from tornado_auth.next_urls import origin_of
 
 _MAX_TEXT = 200
+_MAX_GROUPS = 1000
 _EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]{1,189}")
 _AVATAR = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]{1,1024}")
 
@@ -25,7 +26,30 @@ def merge_claims(signed: dict[str, Any], userinfo: dict[str, Any]) -> dict[str, 
     return {**userinfo, **signed}
 
 
-def asserted_identity(provider: str, subject: str, claims: Mapping[str, Any]) -> AssertedIdentity:
+def groups_of(claims: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
+    """Return the groups in the claim of this name, or None if they cannot be told.
+
+    Many issuers leave the claim out for somebody who is in no group. Entra also does for somebody
+    who is in too many, and then says in `_claim_names` where else they are.
+    """
+    value, elsewhere = claims.get(name), claims.get("_claim_names")
+    if isinstance(elsewhere, dict) and name in elsewhere:
+        return None
+    if value is None:
+        return ()
+    groups = [value] if isinstance(value, str) else value
+    if not isinstance(groups, list) or len(groups) > _MAX_GROUPS:
+        return None
+    return tuple(dict.fromkeys(groups)) if all(isinstance(each, str) for each in groups) else None
+
+
+def asserted_identity(
+    provider: str,
+    subject: str,
+    claims: Mapping[str, Any],
+    *,
+    groups: tuple[str, ...] | None = None,
+) -> AssertedIdentity:
     """Read standard claims; drops every one of the wrong type or form."""
     email = verified_email(claims.get("email"), claims.get("email_verified"))
     username = plain_text(claims.get("preferred_username")) or email
@@ -38,6 +62,7 @@ def asserted_identity(provider: str, subject: str, claims: Mapping[str, Any]) ->
         email=email,
         avatar_url=avatar_url(claims.get("picture")),
         amr=tuple(filter(None, map(plain_text, methods[:10]))) if isinstance(methods, list) else (),
+        groups=groups,
     )
 
 

@@ -14,19 +14,21 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urljoin
 
 from tornado.auth import OAuth2Mixin
-from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
 from tornado.httputil import url_concat
 from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
 
 from tornado_auth.errors import UpstreamError
+from tornado_auth.next_urls import origin_of
 
 logger = logging.getLogger(__name__)
 
 MAX_BODY = 256 * 1024
 MAX_HEADERS = 32 * 1024
+MAX_PAGES = 40
 MAX_CLIENTS = 200
 TIMEOUT = 10.0
 
@@ -48,6 +50,8 @@ AUTHORIZATION_ERRORS = frozenset(
 )
 
 _TOKEN = re.compile(r"[!-~]{1,8192}")
+_LINK = re.compile(r"<([^<>]*)>([^<>]*)")
+_NEXT = re.compile(r"\brel=\"?next\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,13 +121,48 @@ async def fetch_json(
         headers={"Accept": "application/json", **(headers or {})},
         body=None if form is None else urlencode(form),
     )
-    status, body = await _send(client, request, provider=provider, tries=2 if form is None else 1)
-    if status in absent:
-        return None
-    if status != 200:
-        raise upstream_failure(provider, "http_status", status=status)
+    response = await _send(client, request, provider=provider, tries=2 if form is None else 1)
+    return None if response.code in absent else _json_of(response, provider)
+
+
+async def fetch_pages(
+    client: AsyncHTTPClient, url: str, *, provider: str, headers: Mapping[str, str]
+) -> list[Any]:
+    """Return a list that comes in pages, each with a link to the next (RFC 8288).
+
+    The pages are of one origin, and at most MAX_PAGES. Raises UpstreamError for everything else.
+    """
+    entries: list[Any] = []
+    next_url, headers = url, {"Accept": "application/json", **headers}
+    for _ in range(MAX_PAGES):
+        request = HTTPRequest(next_url, headers=headers)
+        response = await _send(client, request, provider=provider, tries=2)
+        page = _json_of(response, provider)
+        if not isinstance(page, list):
+            raise upstream_failure(provider, "wrong_type")
+        entries += page
+        links = ",".join(response.headers.get_list("Link"))
+        target = next((link[1] for link in _LINK.finditer(links) if _NEXT.search(link[2])), "")
+        if not target:
+            return entries
+        next_url = urljoin(next_url, target)
+        if not _is_same_origin(next_url, url):
+            break  # the token is for nobody else
+    raise upstream_failure(provider, "pages")
+
+
+def _is_same_origin(url: str, other: str) -> bool:
     try:
-        value = json.loads(body)
+        return origin_of(url) == origin_of(other)
+    except ValueError:
+        return False
+
+
+def _json_of(response: HTTPResponse, provider: str) -> Any:
+    if response.code != 200:
+        raise upstream_failure(provider, "http_status", status=response.code)
+    try:
+        value = json.loads(response.body)
     except (ValueError, RecursionError):
         value = None
     if value is None:
@@ -133,7 +172,7 @@ async def fetch_json(
 
 async def _send(
     client: AsyncHTTPClient, request: HTTPRequest, *, provider: str, tries: int
-) -> tuple[int, bytes]:
+) -> HTTPResponse:
     while True:
         tries -= 1
         try:
@@ -146,7 +185,7 @@ async def _send(
                 raise upstream_failure(provider, "connection") from None
             continue
         if response.code < 500 or not tries:
-            return response.code, response.body
+            return response
 
 
 def object_of(value: Any, provider: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from urllib.parse import quote
 
 from tornado_auth.accounts import profile
-from tornado_auth.forward_auth import Verdict
+from tornado_auth.forward_auth import OUT_OF_SCOPE, Verdict
 from tornado_auth.models import Who
 from tornado_auth.server import AuthServer
 from tornado_auth.web.page import login_url
@@ -32,6 +32,11 @@ def signed_out_answer(server: AuthServer, next_url: str = "") -> dict[str, objec
     return {"authenticated": False, "providers": providers}
 
 
+def out_of_scope_answer(server: AuthServer, next_url: str = "") -> dict[str, object]:
+    """Return what /auth/check tells of an API key that is not for everything."""
+    return {**signed_out_answer(server, next_url), "error": "insufficient_scope"}
+
+
 def needed_permission(read: str, write: str, *, method: str) -> str:
     """Return the permission that a method needs; an unknown one counts as one that writes."""
     return read if method.upper() in SAFE_METHODS else write
@@ -39,6 +44,8 @@ def needed_permission(read: str, write: str, *, method: str) -> str:
 
 def verdict_headers(verdict: Verdict) -> tuple[int, Headers]:
     """Return the status and the headers of /auth/verify."""
+    if verdict is OUT_OF_SCOPE:
+        return denial("insufficient_scope")
     who = verdict.known.who if verdict.known else None
     if who is None:
         return denial("login_required", status=401)

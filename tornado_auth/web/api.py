@@ -11,6 +11,8 @@ from tornado_auth.web.errors import describe
 class APIHandler(BaseHandler):
     """A handler that speaks JSON, and to other origins only when they are listed."""
 
+    via = "api"
+
     def write_json(self, answer: Mapping[str, object]) -> None:
         """Finish with a JSON object; no other form, whatever the caller asks for."""
         self.set_header("Content-Type", "application/json; charset=utf-8")

@@ -19,7 +19,7 @@ from tornado.web import HTTPError, RequestHandler
 from tornado_auth.digests import digest
 from tornado_auth.errors import Stale, StorageUnavailable, TooManyAttempts
 from tornado_auth.logins import Visitor
-from tornado_auth.models import Who
+from tornado_auth.models import API_KEY, Who
 from tornado_auth.server import AuthServer
 from tornado_auth.web.errors import BadRequest, describe
 from tornado_auth.web.headers import set_safe_headers
@@ -72,6 +72,11 @@ class BaseHandler(RequestHandler):
     """A handler of the service."""
 
     SUPPORTED_METHODS: tuple[str, ...] = ("GET", "HEAD", "POST", "OPTIONS")
+
+    via: str = "page"  # how things are done here, for the audit log
+
+    # Whether an API key will do; the handler then looks at its scopes.
+    takes_api_keys: bool = False
 
     server: AuthServer
 
@@ -152,7 +157,7 @@ class BaseHandler(RequestHandler):
         if sum(len(values) for values in self.request.arguments.values()) > MAX_PARAMETERS:
             raise BadRequest(f"More than {MAX_PARAMETERS} parameters.")
 
-    def parameter(self, name: str) -> str:
+    def parameter(self, name: str, *, lines: bool = False) -> str:
         """Return a parameter of query or body, "" if it is absent or empty.
 
         Raises BadRequest for one that is there twice (RFC 6749 §3.1) or is no plain text.
@@ -164,7 +169,8 @@ class BaseHandler(RequestHandler):
             text = values[0].decode() if values else ""
         except UnicodeDecodeError:
             raise BadRequest(f"The parameter {name} is not UTF-8.") from None
-        if any(c < " " or c == "\x7f" for c in text):
+        allowed = "\r\n\t" if lines else ""
+        if any((c < " " and c not in allowed) or c == "\x7f" for c in text):
             raise BadRequest(f"The parameter {name} has control characters in it.")
         return text
 
@@ -197,7 +203,9 @@ class BaseHandler(RequestHandler):
     def visitor(self) -> Visitor:
         """Where the request came from."""
         return Visitor(
-            user_agent=self.request.headers.get("User-Agent", ""), remote_ip=self.remote_ip
+            user_agent=self.request.headers.get("User-Agent", ""),
+            remote_ip=self.remote_ip,
+            via=self.via,
         )
 
     # -- who is it? -----------------------------------------------------------------------------
@@ -228,9 +236,14 @@ class BaseHandler(RequestHandler):
         return None
 
     async def who(self) -> Who | None:
-        """Return who the request is made by; raises StorageUnavailable if nobody can tell."""
+        """Return who the request is made by; raises StorageUnavailable if nobody can tell.
+
+        An API key counts only where `takes_api_keys` says so.
+        """
         credential = self.credential()
-        return await self.server.checks.who(credential.token) if credential else None
+        who = await self.server.checks.who(credential.token) if credential else None
+        is_refused = who and who.session.provider == API_KEY and not self.takes_api_keys
+        return None if is_refused else who
 
     # -- cookies --------------------------------------------------------------------------------
 

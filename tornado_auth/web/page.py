@@ -21,6 +21,8 @@ class PageHandler(BaseHandler):
     """A handler that shows HTML, for a person who is signed in by the cookie."""
 
     user: User | None = None
+    administers = False
+    section = ""
     retry_url = ""
 
     @property
@@ -101,6 +103,8 @@ class PageHandler(BaseHandler):
             "app_name": "tornado_auth",
             "static_path": static_path,
             "user": self.user,
+            "administers": self.administers,
+            "section": self.section,
         }
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
