@@ -49,6 +49,7 @@ TEST_REQUIRES = [
     "playwright>=1.50,<2",
     "authlib>=1.6,<2",
     "joserfc>=1.0,<2",
+    "schemathesis>=4.32,<5",
 ]
 
 # What scripts/bench compares with is in bench/peers/requirements.txt, in an environment of its own.

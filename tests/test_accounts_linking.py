@@ -19,8 +19,9 @@ def accounts(storage: Storage, clock: FakeClock) -> Accounts:
 # S095 D2
 async def test_a_linked_identity_signs_in_as_the_user(accounts):
     user = (await accounts.sign_in(ANN)).user
-    linked = await accounts.link(user.id, ANN_AT_GOOGLE)
-    assert await accounts.link(user.id, ANN_AT_GOOGLE) == linked
+    linked, added = await accounts.link(user.id, ANN_AT_GOOGLE)
+    assert added
+    assert await accounts.link(user.id, ANN_AT_GOOGLE) == (linked, False)
     signed_in = await accounts.sign_in(ANN_AT_GOOGLE)
     assert signed_in.user.id == user.id
     assert not signed_in.is_new

@@ -19,27 +19,28 @@ PACKAGE = ROOT / "tornado_auth"
 
 # A unit is a module, or a package whose modules import each other freely; `setting_*` is one.
 LAYERS = (
-    {"errors", "models", "digests", "granted", "limited_calls", "seals", "resource_server"},
-    {"next_urls"},
+    {"errors", "models", "digests", "limited_calls", "seals", "resource_server"},
+    {"granted", "next_urls", "role_names"},
     {"settings", "extensions", "metrics", "logs", "caches", "storage"},
-    {"keys", "readings", "revocations", "usernames", "upstream"},
-    {"username_claims"},
+    {"held_roles", "keys", "readings", "revocations", "usernames", "upstream"},
+    {"audit", "permission_providers", "roles", "throttle", "username_claims"},
     {
         "accounts",
         "checks",
+        "failed_attempts",
         "known_devices",
         "login_attempts",
         "oauth_mixins",
         "passwords",
         "permissions",
         "sessions",
-        "throttle",
         "tokens",
     },
-    {"deletions", "forward_auth", "local_logins", "logins"},
+    {"administrators", "api_keys", "deletions", "forward_auth", "local_logins", "logins"},
+    {"administration", "questions"},
     {"server", "supervisor"},
     {"web"},
-    {"fast_path", "handlers", "ops", "pages"},
+    {"admin", "fast_path", "handlers", "ops", "pages"},
     {"app"},
     {"cli"},
     {"__main__"},
@@ -48,7 +49,7 @@ STANDS_ALONE = {"resource_server"}
 
 # Names the one home of a library; a package includes its submodules.
 ONLY_IN = {
-    "tornado.web": {"web", "handlers", "ops", "app", "pages.handlers"},
+    "tornado.web": {"admin", "web", "handlers", "ops", "app", "pages.handlers"},
     "sqlite3": {"storage.sqlite"},
     "motor": {"storage.mongodb"},
     "pymongo": {"storage.mongodb"},
@@ -77,7 +78,7 @@ MAY_CATCH_EVERYTHING = {
     "extensions",
     "fast_path",  # as Tornado does around its handlers
     "limited_calls",
-    "permissions",
+    "permission_providers",
     "revocations",  # a feed that ended would be missed by nobody
     "server",
 }

@@ -117,8 +117,13 @@ class Accounts:
             user, identity = await self._follow(user, identity, asserted)
         return SignedIn(user, identity, is_new)
 
-    async def link(self, user_id: str, asserted: AssertedIdentity) -> Identity:
-        """Let a proven identity sign in as this user from now on; does nothing if it does already.
+    async def user_id_of(self, identity_id: str) -> str:
+        """Return the id of the user whom an identity signs in as, "" if nobody."""
+        identity = await self._identities.get(identity_id)
+        return identity.user_id if identity else ""
+
+    async def link(self, user_id: str, asserted: AssertedIdentity) -> tuple[Identity, bool]:
+        """Let a proven identity sign in as this user from now on; false if it did already.
 
         Raises IdentityTaken if it is another user's, LoginRefused as `sign_in` does.
         """
@@ -132,13 +137,15 @@ class Accounts:
         if added and await self._users.get(user_id) is None:
             await self._identities.delete(identity.id)
             raise _gone(user_id)
-        if added:
-            logger.info(
-                "identity_linked", extra={"user_id": user_id, "provider": asserted.provider}
-            )
-        return identity
+        return identity, added
 
-    async def create(self, username: str, *, name: str = "", email: str = "") -> User:
+    async def unlink(self, identity_id: str) -> bool:
+        """Let an identity sign in as nobody; true for exactly one of any number of callers."""
+        return await self._identities.delete(identity_id)
+
+    async def create(
+        self, username: str, *, name: str = "", email: str = "", is_service_account: bool = False
+    ) -> User:
         """Create a user by hand; raises InvalidUsername or UsernameTaken."""
         key = username_key(username)
         user = User(
@@ -149,6 +156,7 @@ class Accounts:
             name=name,
             email=email,
             created_at=self._now(),
+            is_service_account=is_service_account,
         )
         await self._add(user)
         return user
@@ -167,7 +175,6 @@ class Accounts:
         if user is None:
             raise InvalidValue("There is no such user.")
         await self._mention_change(user_id)
-        logger.info("username_chosen", extra={"user_id": user_id})
         return user
 
     async def set_disabled(self, user_id: str, *, disabled: bool) -> User | None:

@@ -13,8 +13,9 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets, bind_unix_socket
 from tornado.web import Application, RequestHandler
 
-from tornado_auth import handlers, ops
+from tornado_auth import admin, handlers, ops
 from tornado_auth.fast_path import Answers, Front, PlainRequests
+from tornado_auth.pages import admin_audit, admin_groups, admin_users, admin_why, own_keys
 from tornado_auth.pages import handlers as pages
 from tornado_auth.server import AuthServer
 from tornado_auth.settings import Settings
@@ -56,7 +57,19 @@ ROUTES: list[tuple[str, type[RequestHandler]]] = [
     (r"/auth/account/username", pages.UsernameHandler),
     (r"/auth/account/end-session", pages.EndSessionHandler),
     (r"/auth/account/end-other-sessions", pages.EndOtherSessionsHandler),
+    (r"/auth/account/create-key", own_keys.CreateKeyHandler),
+    (r"/auth/account/revoke-key", own_keys.RevokeKeyHandler),
     (r"/auth/account/link/([a-z][a-z0-9_-]*)", pages.LinkHandler),
+    (r"/auth/admin", admin_users.UsersHandler),
+    (r"/auth/admin/users/([^/]+)/why", admin_why.WhyHandler),
+    (r"/auth/admin/users/([^/]+)(?:/([a-z-]+))?", admin_users.UserHandler),
+    (r"/auth/admin/groups", admin_groups.GroupsHandler),
+    (r"/auth/admin/groups/([^/]+)(?:/([a-z-]+))?", admin_groups.GroupHandler),
+    (r"/auth/admin/roles", admin_groups.RolesHandler),
+    (r"/auth/admin/roles/([^/]+)(?:/([a-z-]+))?", admin_groups.RoleHandler),
+    (r"/auth/admin/audit", admin_audit.AuditHandler),
+    (r"/auth/admin/invitation", admin_audit.InvitationHandler),
+    *admin.ROUTES,
 ]
 
 OPS_ROUTES: list[tuple[str, type[RequestHandler]]] = [

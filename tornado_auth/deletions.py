@@ -7,6 +7,7 @@ itself is never given out again. Never calls an extension.
 
 from tornado_auth.accounts import Accounts
 from tornado_auth.passwords import LocalAccounts
+from tornado_auth.roles import Roles
 from tornado_auth.sessions import Sessions
 
 
@@ -14,15 +15,17 @@ class Deletions:
     """Delete users with all that is theirs."""
 
     def __init__(
-        self, accounts: Accounts, local_accounts: LocalAccounts, sessions: Sessions
+        self, accounts: Accounts, local_accounts: LocalAccounts, sessions: Sessions, roles: Roles
     ) -> None:
         self._accounts = accounts
         self._local_accounts = local_accounts
         self._sessions = sessions
+        self._roles = roles
 
     async def delete_user(self, user_id: str) -> bool:
         """Delete a user for good; true for exactly one of any number of callers."""
         await self._accounts.set_disabled(user_id, disabled=True)
         await self._sessions.end_all(user_id)
         await self._local_accounts.remove_password(user_id)
+        await self._roles.forget_user(user_id)
         return await self._accounts.delete(user_id)

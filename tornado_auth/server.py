@@ -11,10 +11,15 @@ import time
 from collections.abc import Callable, Iterator
 
 from tornado_auth.accounts import Accounts
+from tornado_auth.administration import Administration
+from tornado_auth.administrators import Administrators
+from tornado_auth.api_keys import APIKeys
+from tornado_auth.audit import AuditLog, record_signing_key
 from tornado_auth.checks import FORGET_AFTER, Checks
 from tornado_auth.deletions import Deletions
 from tornado_auth.errors import SettingsError
 from tornado_auth.extensions import Extensions
+from tornado_auth.failed_attempts import FailedAttempts
 from tornado_auth.forward_auth import ForwardAuth
 from tornado_auth.keys import KeySet
 from tornado_auth.known_devices import KnownDevices
@@ -24,8 +29,11 @@ from tornado_auth.logins import Logins
 from tornado_auth.metrics import Metrics
 from tornado_auth.oauth_mixins import login_providers
 from tornado_auth.passwords import LocalAccounts
+from tornado_auth.permission_providers import Service, load_services
 from tornado_auth.permissions import Permissions
+from tornado_auth.questions import Questions
 from tornado_auth.revocations import Revocations
+from tornado_auth.roles import Roles
 from tornado_auth.sessions import Sessions
 from tornado_auth.settings import Settings
 from tornado_auth.storage import Storage, open_backend
@@ -61,13 +69,7 @@ class AuthServer:
                 verification_pems=settings.verification_keys,
             )
         with _collect(problems):
-            self.permissions = Permissions.load(
-                settings.allowed_services,
-                timeout=settings.permission_timeout,
-                cache_seconds=settings.permission_cache_seconds,
-                now=now,
-                metrics=self.metrics,
-            )
+            services = load_services(settings.allowed_services, timeout=settings.permission_timeout)
         with _collect(problems):
             self.extensions = Extensions.load(
                 settings.installed_extensions,
@@ -83,15 +85,30 @@ class AuthServer:
         if problems:
             raise SettingsError(problems)
         self.storage = Storage(backend, now)
+        self._build_audit()
         self._build_accounts()
+        self._build_permissions(services)
         self._build_sessions()
+        self._build_logins()
+        self._build_administration()
         self._housekeeping: asyncio.Task[None] | None = None
+
+    def _build_audit(self) -> None:
+        self.audit_log = AuditLog(
+            self.storage.audit_events,
+            retention=self.settings.audit_retention,
+            now=self.now,
+            metrics=self.metrics,
+        )
+        self.failed_attempts = FailedAttempts(self.audit_log, now=self.now)
 
     def _build_accounts(self) -> None:
         storage, settings = self.storage, self.settings
         self.revocations = Revocations(
             storage.revocations,
-            keep_for=FORGET_AFTER + settings.stale_limit,
+            keep_for=max(
+                FORGET_AFTER + settings.stale_limit, settings.permission_cache_seconds + 1
+            ),
             metrics=self.metrics,
             now=self.now,
         )
@@ -116,6 +133,28 @@ class AuthServer:
             devices=self.known_devices,
         )
 
+    def _build_permissions(self, services: list[Service]) -> None:
+        storage, settings = self.storage, self.settings
+        self.roles = Roles(
+            storage.roles,
+            storage.groups,
+            storage.memberships,
+            storage.assignments,
+            storage.group_mappings,
+            revocations=self.revocations,
+            now=self.now,
+            cache_seconds=settings.permission_cache_seconds,
+        )
+        self.permissions = Permissions(
+            services,
+            roles=self.roles,
+            revocations=self.revocations,
+            cache_seconds=settings.permission_cache_seconds,
+            metrics=self.metrics,
+            now=self.now,
+            on_failure=self.failed_attempts.provider_failed,
+        )
+
     def _build_sessions(self) -> None:
         storage, settings = self.storage, self.settings
         self.sessions = Sessions(
@@ -127,6 +166,7 @@ class AuthServer:
             lifetime=settings.session_lifetime,
             now=self.now,
         )
+        self.api_keys = APIKeys(storage.sessions, self.sessions, users=storage.users, now=self.now)
         self.checks = Checks(
             self.keys,
             storage.sessions,
@@ -140,24 +180,58 @@ class AuthServer:
             now=self.now,
         )
         self.forward_auth = ForwardAuth(self.checks, self.permissions)
+        self.questions = Questions(self.permissions)
         self.tokens = TokenIssuer(
             self.keys,
             issuer=settings.issuer,
             permission_lifetime=settings.permission_token_lifetime,
             now=self.now,
         )
+
+    def _build_logins(self) -> None:
         self.logins = Logins(
             self.accounts,
             self.sessions,
+            roles=self.roles,
             extensions=self.extensions,
             metrics=self.metrics,
+            audit_log=self.audit_log,
+            failed_attempts=self.failed_attempts,
         )
-        self.deletions = Deletions(self.accounts, self.local_accounts, self.sessions)
+        self.deletions = Deletions(self.accounts, self.local_accounts, self.sessions, self.roles)
+
+    def _build_administration(self) -> None:
+        storage = self.storage
+        self.administrators = Administrators(
+            self.roles,
+            storage.admin_invitations,
+            storage.users,
+            self.keys,
+            issuer=self.settings.issuer,
+            now=self.now,
+        )
+        self.administration = Administration(
+            storage.users,
+            storage.sessions,
+            accounts=self.accounts,
+            sessions=self.sessions,
+            deletions=self.deletions,
+            roles=self.roles,
+            api_keys=self.api_keys,
+            permissions=self.permissions,
+            administrators=self.administrators,
+            audit_log=self.audit_log,
+            failed_attempts=self.failed_attempts,
+        )
 
     async def start(self) -> None:
         """Open the store, follow what ends or changes, and begin the housekeeping."""
         await self.storage.open()
         await self.revocations.start()
+        await self.administrators.ensure_roles()
+        await record_signing_key(
+            self.audit_log, self.keys.kid, self.storage.spent_states, now=self.now()
+        )
         self._housekeeping = asyncio.ensure_future(self._keep_house())
 
     async def stop(self) -> None:
@@ -165,6 +239,7 @@ class AuthServer:
         async with contextlib.AsyncExitStack() as stack:
             # In reverse: the store comes last, and a failure of one part spares none of the others.
             stack.push_async_callback(self.storage.close)
+            stack.push_async_callback(self.audit_log.stop)
             stack.push_async_callback(self.revocations.stop)
             stack.push_async_callback(self.local_accounts.close)
             stack.push_async_callback(self.extensions.close)
@@ -184,7 +259,11 @@ class AuthServer:
 
     async def _tidy(self) -> None:
         seen = self.checks.take_seen()
-        for chore in (lambda: self.sessions.note_seen(seen), self.storage.purge):
+        for chore in (
+            lambda: self.sessions.note_seen(seen),
+            self.failed_attempts.sum_up,
+            self.storage.purge,
+        ):
             try:
                 await chore()
             except Exception:
