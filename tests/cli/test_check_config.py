@@ -39,7 +39,7 @@ def test_every_mistake_has_its_line_and_none_shows_a_secret(cluster: MakeCluster
 def test_mistakes_of_all_parts_are_told_at_once(cli: CLI) -> None:
     result = cli(
         "check-config",
-        PRIVATE_KEY=private_pem("ES256"),
+        PRIVATE_KEY=private_pem("RS256"),
         ALLOWED_SERVICES="files:no_such_module",
         INSTALLED_EXTENSIONS="no_such_extension",
         DATABASE_URL="sqlite:///:memory:",

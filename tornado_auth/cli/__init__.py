@@ -8,10 +8,19 @@ from pathlib import Path
 import click
 
 from tornado_auth import __version__
+from tornado_auth.cli.admins import admins
+from tornado_auth.cli.api_keys import api_keys
+from tornado_auth.cli.audit import audit
 from tornado_auth.cli.check_config import check_config
+from tornado_auth.cli.groups import groups
+from tornado_auth.cli.identities import identities
 from tornado_auth.cli.keys import keys
 from tornado_auth.cli.nginx_config import nginx_config
+from tornado_auth.cli.permissions import permissions
+from tornado_auth.cli.roles import roles
 from tornado_auth.cli.serve import serve
+from tornado_auth.cli.service_accounts import service_accounts
+from tornado_auth.cli.sessions import sessions
 from tornado_auth.cli.users import users
 
 
@@ -28,8 +37,20 @@ def main(context: click.Context, config: Path | None) -> None:
     context.obj = config
 
 
-main.add_command(serve)
-main.add_command(check_config)
-main.add_command(keys)
-main.add_command(nginx_config)
-main.add_command(users)
+for command in (
+    serve,
+    check_config,
+    keys,
+    nginx_config,
+    users,
+    groups,
+    roles,
+    permissions,
+    identities,
+    sessions,
+    api_keys,
+    service_accounts,
+    admins,
+    audit,
+):
+    main.add_command(command)

@@ -9,7 +9,8 @@ from typing import NoReturn, TypeVar
 
 import click
 
-from tornado_auth.errors import SettingsError, StorageUnavailable
+from tornado_auth.cli.output import printable
+from tornado_auth.errors import SettingsError, StorageUnavailable, TornadoAuthError
 from tornado_auth.logs import configure_logging
 from tornado_auth.server import AuthServer
 from tornado_auth.settings import Settings, load_settings
@@ -42,8 +43,21 @@ def read_settings(config: Path | None, *, dev: bool = False) -> Settings:
         return load_settings(os.environ, dev=dev, config_file=config)
 
 
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except StorageUnavailable as error:
+        fail(f"DATABASE_URL: the store does not answer: {error}")
+    except TornadoAuthError as error:
+        fail(printable(str(error)))
+
+
 def with_server(config: Path | None, action: Callable[[AuthServer], Awaitable[T]]) -> T:
-    """Run one action on a started server, without listening anywhere."""
+    """Run one action on a started server, without listening anywhere.
+
+    What it raises from errors.py ends the program with a sentence and exit status 1.
+    """
     settings = read_settings(config)
     configure_logging("WARNING", "text")
 
@@ -55,8 +69,5 @@ def with_server(config: Path | None, action: Callable[[AuthServer], Awaitable[T]
         finally:
             await server.stop()
 
-    with settings_problems():
-        try:
-            return asyncio.run(run())
-        except StorageUnavailable as error:
-            fail(f"DATABASE_URL: the store does not answer: {error}")
+    with _refusals(), settings_problems():
+        return asyncio.run(run())

@@ -1,31 +1,37 @@
-"""`tornado-auth users`: the people in the store."""
+"""`tornado-auth users`: the people in the store, and the programs that have accounts like them."""
 
 import sys
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import click
 
-from tornado_auth.cli.common import fail, with_server
-from tornado_auth.errors import InvalidValue, UsernameError
+from tornado_auth.administration import Administration
+from tornado_auth.cli.administering import administer, all_users, operator, users_named
+from tornado_auth.cli.common import with_server
+from tornado_auth.cli.output import (
+    Output,
+    Row,
+    confirm,
+    form,
+    json_option,
+    progress,
+    user_line,
+    yes_option,
+)
+from tornado_auth.cli.user_details import export, show
 from tornado_auth.models import User
 from tornado_auth.passwords import check_new_password
 from tornado_auth.server import AuthServer
 
-PAGE = 500
-
 
 @click.group()
 def users() -> None:
-    """Add, list, disable and delete users."""
+    """Add, list, show, disable and delete users."""
 
 
-def _read_password(from_stdin: bool) -> str:
-    if from_stdin:
-        return sys.stdin.readline().rstrip("\n")
-    prompted: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    return prompted
-
+users.add_command(show)
+users.add_command(export)
 
 password_option = click.option(
     "--password-stdin", is_flag=True, help="Read the password from the first line of input."
@@ -36,8 +42,9 @@ password_option = click.option(
 @click.argument("username")
 @click.option("--name", default="", help="The full name.")
 @password_option
+@json_option
 @click.pass_obj
-def add(config: Path | None, username: str, name: str, password_stdin: bool) -> None:
+def add(config: Path | None, username: str, name: str, password_stdin: bool, out: Output) -> None:
     """Make a local account: a user who signs in with user name and password."""
     password = _read_password(password_stdin)
 
@@ -45,105 +52,112 @@ def add(config: Path | None, username: str, name: str, password_stdin: bool) -> 
         check_new_password(password)
         user = await server.accounts.create(username, name=name)
         await server.local_accounts.set_password(user.id, password)
+        await server.audit_log.record(
+            "user_created", actor=operator(), subject=user.id, target=user.username
+        )
         return user
 
-    try:
-        user = with_server(config, action)
-    except (UsernameError, InvalidValue) as error:
-        fail(str(error))
-    click.echo(f"Added {user.username} ({user.id}).")
+    user = with_server(config, action)
+    out.show(form(user), f"Added {user.username} ({user.id}).")
 
 
 @users.command()
 @click.argument("username")
 @password_option
+@json_option
 @click.pass_obj
-def password(config: Path | None, username: str, password_stdin: bool) -> None:
-    """Set the password of a local account; its sessions end."""
+def password(config: Path | None, username: str, password_stdin: bool, out: Output) -> None:
+    """Set the password of a local account; its sessions end, API keys stay."""
     new_password = _read_password(password_stdin)
 
-    async def action(server: AuthServer) -> None:
-        user = await _find(server, username)
+    async def action(server: AuthServer) -> User:
+        user = await server.administration.user(username)
         await server.local_accounts.set_password(user.id, new_password)
-        await server.sessions.end_all(user.id)
+        await server.audit_log.record("password_set", actor=operator(), subject=user.id)
+        await server.administration.end_sessions(operator(), user.id)
+        return user
 
-    try:
-        with_server(config, action)
-    except InvalidValue as error:
-        fail(str(error))
-    click.echo(f"The password of {username} is set, and every session of that user ended.")
+    user = with_server(config, action)
+    line = f"The password of {user.username} is set, and every session of that user ended."
+    out.show(form(user), line)
 
 
 @users.command("list")
+@click.option("--username", default="", help="Those whose name begins so.")
+@click.option("--email", default="", help="Those with this e-mail address.")
+@json_option
 @click.pass_obj
-def list_users(config: Path | None) -> None:
+def list_users(config: Path | None, username: str, email: str, out: Output) -> None:
     """Print all users: id, user name, e-mail, since when, and whether they are disabled."""
 
-    async def action(server: AuthServer) -> None:
-        page = await server.storage.users.find(limit=PAGE)
-        while page:
-            for user in page:
-                click.echo(_line(user))
-            page = await server.storage.users.find(after=page[-1].id, limit=PAGE)
+    async def rows(administration: Administration) -> AsyncIterator[Row]:
+        async for user in all_users(administration, username=username, email=email):
+            yield form(user), user_line(user)
 
-    with_server(config, action)
+    administer(config, lambda administration: out.show_all(rows(administration)))
 
 
 @users.command()
-@click.argument("username")
+@click.argument("user", nargs=-1, required=True)
+@json_option
 @click.pass_obj
-def disable(config: Path | None, username: str) -> None:
-    """Refuse a user from now on: every check, within a second. All sessions of theirs end."""
-    _set_disabled(config, username, disabled=True)
-    click.echo(f"{username} is disabled.")
+def disable(config: Path | None, user: tuple[str, ...], out: Output) -> None:
+    """Refuse users from now on: every check, within a second. All sessions and keys end."""
+    _set_disabled(config, user, disabled=True, out=out)
 
 
 @users.command()
-@click.argument("username")
+@click.argument("user", nargs=-1, required=True)
+@json_option
 @click.pass_obj
-def enable(config: Path | None, username: str) -> None:
-    """Let a disabled user in again."""
-    _set_disabled(config, username, disabled=False)
-    click.echo(f"{username} is enabled.")
+def enable(config: Path | None, user: tuple[str, ...], out: Output) -> None:
+    """Let disabled users in again."""
+    _set_disabled(config, user, disabled=False, out=out)
 
 
 @users.command()
-@click.argument("username")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.argument("user", nargs=-1, required=True)
+@yes_option
+@json_option
 @click.pass_obj
-def delete(config: Path | None, username: str, yes: bool) -> None:
-    """Delete a user for good, with sessions and ways to sign in; the name stays taken."""
+def delete(config: Path | None, user: tuple[str, ...], yes: bool, out: Output) -> None:
+    """Delete users for good, with all that is theirs; the names stay taken."""
 
-    async def action(server: AuthServer) -> None:
-        user = await _find(server, username)
-        await server.deletions.delete_user(user.id)
+    async def action(administration: Administration) -> list[User]:
+        found = await users_named(administration, user)
+        with progress("Deleting", length=len(found)) as step:
+            for one in found:
+                await administration.delete_user(operator(), one.id)
+                step()
+        return found
 
-    if not yes:
-        click.confirm(f"Delete {username} for good?", abort=True)
-    with_server(config, action)
-    click.echo(f"{username} is deleted.")
-
-
-def _set_disabled(config: Path | None, username: str, *, disabled: bool) -> None:
-    async def action(server: AuthServer) -> None:
-        user = await _find(server, username)
-        await server.accounts.set_disabled(user.id, disabled=disabled)
-        # When letting in, too: a sign-in that was under way then may have left one behind.
-        await server.sessions.end_all(user.id)
-
-    with_server(config, action)
+    names = ", ".join(user) if len(user) <= 10 else f"{len(user)} users"
+    confirm(f"Delete {names} for good?", yes=yes)
+    found = administer(config, action)
+    out.show(
+        {"deleted": [one.id for one in found]}, *(f"{one.username} is deleted." for one in found)
+    )
 
 
-async def _find(server: AuthServer, username: str) -> User:
-    user = await server.accounts.find_by_username(username)
-    if user is None:
-        fail(f"There is no user named {username}.")
-    return user
+def _read_password(from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\n")
+    prompted: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    return prompted
 
 
-def _line(user: User) -> str:
-    since = datetime.fromtimestamp(user.created_at, UTC).date().isoformat()
-    state = "disabled" if user.disabled_at else "enabled"
-    line = f"{user.id}  {user.username}  {user.email or '-'}  {since}  {state}"
-    # An address comes from outside, and a terminal obeys what is not printable.
-    return "".join(c if c.isprintable() else "?" for c in line)
+def _set_disabled(
+    config: Path | None, names: tuple[str, ...], *, disabled: bool, out: Output
+) -> None:
+    async def action(administration: Administration) -> list[User]:
+        return [
+            await administration.set_disabled(operator(), user.id, disabled=disabled)
+            for user in await users_named(administration, names)
+        ]
+
+    state = "disabled" if disabled else "enabled"
+    changed = administer(config, action)
+    out.show(
+        {state: [user.id for user in changed]},
+        *(f"{user.username} is {state}." for user in changed),
+    )
