@@ -181,7 +181,7 @@ class Browser:
         )
         response = await self._client.fetch(request, raise_error=False)
         for line in response.headers.get_list("Set-Cookie"):
-            self._set_cookie(url, line)
+            self.keep_cookie(url, line)
         return response
 
     def _cookies_for(self, url: str) -> str:
@@ -197,7 +197,8 @@ class Browser:
         # The longest path first, then the oldest (RFC 6265 §5.4).
         return "; ".join(text for _, text in sorted(found, key=lambda cookie: -cookie[0]))
 
-    def _set_cookie(self, url: str, line: str) -> None:
+    def keep_cookie(self, url: str, line: str) -> None:
+        """Take a Set-Cookie line that came from an address."""
         host, scheme = urlsplit(url).hostname or "", urlsplit(url).scheme
         jar: SimpleCookie = SimpleCookie()
         try:

@@ -4,15 +4,24 @@
 by a person, a login provider or a browser.
 """
 
+from collections import defaultdict
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 from tornado.template import Loader
 
+from tornado_auth.pages.admin_rows import Row, Rows
+
 PAGES = Path(__file__).parents[2] / "tornado_auth" / "pages"
-TEMPLATES = sorted(path.name for path in (PAGES / "templates").glob("*.html"))
+# What other templates include, and no page by itself.
+PARTS = [f"admin_{name}.html" for name in ("ask", "assign", "notices", "role_fields", "rows")]
+TEMPLATES = sorted(
+    path.name for path in (PAGES / "templates").glob("*.html") if path.name not in PARTS
+)
+LOADER = Loader(str(PAGES / "templates"))
 
 VOID = {"meta", "link", "img", "input", "br", "hr"}
 
@@ -99,6 +108,19 @@ def account_values(evil: str) -> dict[str, Any]:
         )
         for number in range(3)
     ]
+    keys = [
+        record(
+            id=evil or f"key-{number}",
+            name=evil or "backup",
+            scopes=evil or "every service",
+            created="2024-03-14",
+            last_used="never used",
+            expires="no end",
+            action="/auth/account/revoke-key",
+        )
+        for number in range(2)
+    ]
+    choices = [record(field="scope:" + (evil or "*"), label=evil or "every service")]
     profile = {name: evil or name for name in ("name", "username", "email")}
     return {
         "profile": {
@@ -117,11 +139,119 @@ def account_values(evil: str) -> dict[str, Any]:
         "linkable": [record(name="github", label=evil or "GitHub", action="/auth/account/link/x")],
         "sessions": sessions,
         "end_others_action": "/auth/account/end-other-sessions",
+        "keys": keys,
+        "key_form": record(
+            action="/auth/account/create-key",
+            name=evil,
+            is_open=True,
+            choices=choices,
+            lifetimes=[("30", "30 days")],
+        ),
+        "new_key": record(name=evil or "backup", text="tak_x"),
         "can_choose_username": True,
         "username_action": "/auth/account/username",
         "logout_action": "/auth/logout",
         "message": evil,
         "error": evil,
+    }
+
+
+def admin_rows(name: str, evil: str, *, asks: bool = False) -> Rows:
+    """Return two lines of a list; what stands in an address is tame, as it would be quoted."""
+    items = [
+        Row(
+            label=evil or f"one {number}",
+            hints=(evil or "more", evil or "and more"),
+            url="/auth/admin/users/x",
+            badge=evil or "Disabled",
+            value="x" if asks else evil or "x",
+        )
+        for number in range(2)
+    ]
+    return Rows(
+        id=name,
+        items=items,
+        action=f"/auth/admin/users/x/{name}",
+        button="Do it",
+        asks=asks,
+        more=f"/auth/admin?after={quote('x')}",
+    )
+
+
+def admin_values(evil: str) -> dict[str, dict[str, Any]]:
+    """Return what the pages of administrators are given, by template."""
+    choices = [record(field="scope:" + (evil or "*"), label=evil or "every service")]
+    frame = {
+        "message": "Saved.",
+        "error": evil,
+        "secret": "tak_x",
+        "may_write": True,
+        "typed": lambda field, before="": before or evil,
+        "actions": defaultdict(lambda: "/auth/admin/users/x/do"),
+    }
+    user = record(
+        id=evil or "u1",
+        username=evil or "ada",
+        name=evil,
+        email=evil,
+        is_service_account=True,
+        disabled_at=1,
+    )
+    role = record(id=evil or "reports:reader", description=evil, permissions=(evil or "read",))
+    asked = {name: admin_rows(name, evil, asks=True) for name in ("identities", "sessions", "keys")}
+    given = {name: admin_rows(name, evil) for name in ("groups", "roles", "inherited")}
+    form = record(action="/auth/admin/users/x/create-key", choices=choices, lifetimes=[("30", "x")])
+    asked_for = {
+        "why_url": "/auth/admin/users/x/why",
+        "asked": dict.fromkeys(("service", "permission", "resource"), evil),
+    }
+    question = record(title="Sure?", warning="It ends.", button="End it")
+    return {
+        "admin_users.html": {**frame, "search": evil, "users": admin_rows("users", evil)},
+        "admin_user.html": {
+            **frame,
+            **asked,
+            **given,
+            "subject": user,
+            "since": "today",
+            "audit_url": "/auth/admin/audit?about=x",
+            **asked_for,
+            "key_form": form,
+        },
+        "admin_why.html": {
+            **asked_for,
+            **{name: admin_rows(name, evil) for name in ("answer", "sources", "providers")},
+            "subject": record(username=evil or "ada"),
+            "user_url": "/auth/admin/users/x",
+            "verdict": evil or "read: granted.",
+            "took": "1 ms",
+            "cached": "No.",
+        },
+        "admin_groups.html": {**frame, "groups": given["groups"]},
+        "admin_group.html": {
+            **frame,
+            "group": record(id=evil or "staff", description=evil),
+            "members": admin_rows("members", evil),
+            "roles": given["roles"],
+            "mappings": admin_rows("mappings", evil),
+        },
+        "admin_roles.html": {**frame, "of": evil, "roles": given["roles"]},
+        "admin_role.html": {**frame, "role": role, "holders": admin_rows("holders", evil)},
+        "admin_audit.html": {
+            **frame,
+            "wanted": dict.fromkeys(("by", "about", "action"), evil),
+            "events": admin_rows("events", evil),
+        },
+        "admin_confirm.html": {
+            "question": question,
+            "about": evil or "ada",
+            "of": evil,
+            "action": "/auth/admin/users/x/end-session",
+            "field": "id",
+            "value": evil,
+            "back": "/auth/admin/users/x",
+        },
+        "admin_invitation.html": {"error": evil},
     }
 
 
@@ -144,6 +274,7 @@ def values(template: str, evil: str = "") -> dict[str, Any]:
             "retry_url": "/auth/login?next=%2F&a=b",
         },
         "base.html": {},
+        **admin_values(evil),
     }
     return {**given[template], "user": record(username=evil) if evil else None}
 
@@ -152,8 +283,10 @@ def render(template: str, evil: str = "", **changes: Any) -> Page:
     namespace = {
         "app_name": "tornado_auth",
         "static_path": lambda name: f"/auth/static/{name}?v=1",
+        "section": "users" if template.startswith("admin_") else "",
+        "administers": template.startswith("admin_"),
         "xsrf_form_html": lambda: '<input type="hidden" name="_xsrf" value="2|ab">',
         **values(template, evil),
         **changes,
     }
-    return Page(Loader(str(PAGES / "templates")).load(template).generate(**namespace).decode())
+    return Page(LOADER.load(template).generate(**namespace).decode())

@@ -175,12 +175,14 @@ PAGES = {
     "/auth/login?next=https://elsewhere.example": "That did not work",
     "/nowhere": "There is nothing here",
 }
+OPEN_ALL = "document.querySelectorAll('details').forEach(one => { one.open = true })"
 PROBLEMS = """() => [
   ...[...document.querySelectorAll("input:not([type=hidden])")]
     .filter(field => ![...field.labels].some(label => label.innerText.trim()))
     .map(field => `no label: ${field.id}`),
-  ...[...document.querySelectorAll("a, button, input:not([type=hidden])")]
-    .filter(one => one.matches(".button, input, header a"))
+  ...[...document.querySelectorAll("a, button, input:not([type=hidden]), select, summary")]
+    .filter(one => one.matches(".button, input, select, summary, header a"))
+    .map(one => one.type === "checkbox" ? one.closest("label") : one)
     .filter(one => one.getBoundingClientRect().height < 44)
     .map(one => `too small to hit: ${one.outerHTML}`),
   ...[...document.querySelectorAll("[aria-describedby], [aria-labelledby]")]
@@ -207,6 +209,7 @@ async def test_every_page_can_be_read_and_used_on_wide_and_narrow_screens(
         assert await window.page.title() != " · tornado_auth"
         for width in (1200, 360):
             await window.page.set_viewport_size({"width": width, "height": 740})
+            await window.page.evaluate(OPEN_ALL)
             assert await window.page.evaluate(PROBLEMS) == [], (path, width)
     assert window.complaints == []
 

@@ -6,7 +6,6 @@ Needs no script in the browser.
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from tornado.web import HTTPError
 
@@ -22,13 +21,19 @@ from tornado_auth.errors import (
 from tornado_auth.known_devices import LIFETIME as DEVICE_LIFETIME
 from tornado_auth.models import AssertedIdentity, Identity, Session, Who
 from tornado_auth.next_urls import NextURL
-from tornado_auth.pages.user_agents import describe_user_agent
+from tornado_auth.pages.account_rows import (
+    IdentityRow,
+    KeyForm,
+    NewKey,
+    identity_row,
+    key_form,
+    key_row,
+    session_row,
+)
 from tornado_auth.usernames import username_key
 from tornado_auth.web import PageHandler, login_url, status_of
 
-_OWN_PROVIDERS = {"local": "Password", "dev": "Development login"}
-
-FRESH_LOGIN = 300  # seconds for which a sign-in is recent enough to link another identity
+FRESH_LOGIN = 300  # seconds for which a sign-in is recent enough to add a way in
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +52,6 @@ class LinkForm:
     name: str
     label: str
     action: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionRow:
-    """A session as the account page shows it."""
-
-    id: str
-    label: str
-    started: str
-    last_seen: str
-    current: bool
-    action: str = "/auth/account/end-session"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdentityRow:
-    """An identity as the account page shows it."""
-
-    label: str
-    subject: str
-    last_login: str
 
 
 class HomeHandler(PageHandler):
@@ -157,7 +141,7 @@ class FormLoginHandler(LoginPageHandler):
         try:
             return await self.prove(username)
         except (LoginError, TooManyAttempts, InvalidUsername) as error:
-            self.server.logins.refused(self.provider, error)
+            await self.server.logins.refused(self.provider, error, self.visitor, username=username)
             raise
 
     def is_enabled(self) -> bool:
@@ -238,19 +222,49 @@ class AccountPageHandler(PageHandler):
             raise FreshLoginRequired("Sign in first.")
         return who
 
-    async def show(self, who: Who, *, message: str = "", error: str = "") -> None:
+    def require_fresh_login(self, who: Who, what: str) -> None:
+        """Refuse to do `what` for whoever may just have found an open browser."""
+        if self.server.now() - who.session.auth_time > FRESH_LOGIN:
+            raise FreshLoginRequired(
+                f"To {what}, sign out and in again first, and then do it within "
+                f"{FRESH_LOGIN // 60} minutes."
+            )
+
+    async def key_form(self, who: Who) -> KeyForm:
+        """Return the form for a new API key of this user."""
+        scopes = ["*", *(service for service, _ in self.server.settings.allowed_services)]
+        for scope, write in ("admin:read", False), ("admin:write", True):
+            if await self.server.administrators.is_administrator(who.user.id, write=write):
+                scopes.append(scope)
+        return key_form(scopes)
+
+    async def show(
+        self,
+        who: Who,
+        *,
+        message: str = "",
+        error: str = "",
+        form: KeyForm | None = None,
+        new_key: NewKey | None = None,
+    ) -> None:
         """Render the page of a user, with what just happened."""
         identities = await self.server.accounts.identities_of(who.user.id)
         sessions = await self.server.sessions.of_user(who.user.id)
         sessions.sort(key=lambda session: session.id != who.session.id)
         self.user = who.user
+        self.administers = await self.server.administration.is_administrator(
+            who.user.id, write=False
+        )
         self.render(
             "account.html",
             profile=profile(who.user, who.session.identity_id),
             identities=[self._identity_row(identity) for identity in identities],
             linkable=self._linkable({identity.provider for identity in identities}),
-            sessions=[_session_row(session, who) for session in sessions],
+            sessions=[session_row(session, who) for session in sessions],
             end_others_action="/auth/account/end-other-sessions",
+            keys=[key_row(key) for key in await self.server.api_keys.of_user(who.user.id)],
+            key_form=form or await self.key_form(who),
+            new_key=new_key,
             username_action="/auth/account/username",
             can_choose_username=not who.user.username_chosen,
             logout_action="/auth/logout",
@@ -267,13 +281,7 @@ class AccountPageHandler(PageHandler):
 
     def _identity_row(self, identity: Identity) -> IdentityRow:
         provider = self.server.login_providers.get(identity.provider)
-        return IdentityRow(
-            label=provider.label
-            if provider
-            else _OWN_PROVIDERS.get(identity.provider, identity.provider),
-            subject=identity.username or identity.email or identity.subject,
-            last_login=_text(identity.last_login_at),
-        )
+        return identity_row(identity, provider.label if provider else "")
 
 
 class EndSessionHandler(AccountPageHandler):
@@ -285,7 +293,7 @@ class EndSessionHandler(AccountPageHandler):
         wanted = self.body_parameter("session_id")
         for session in await self.server.sessions.of_user(who.user.id):
             if session.id == wanted:
-                await self.server.logins.end(who, session)
+                await self.server.logins.end(who, session, self.visitor)
         self.redirect("/auth/account", status=303)
 
 
@@ -297,7 +305,7 @@ class EndOtherSessionsHandler(AccountPageHandler):
         who = await self.require_login()
         for session in await self.server.sessions.of_user(who.user.id):
             if session.id != who.session.id:
-                await self.server.logins.end(who, session)
+                await self.server.logins.end(who, session, self.visitor)
         self.redirect("/auth/account", status=303)
 
 
@@ -308,8 +316,8 @@ class UsernameHandler(AccountPageHandler):
         """Show the account page with the new name, or with the reason why not."""
         who = await self.require_login()
         try:
-            user = await self.server.accounts.choose_username(
-                who.user.id, self.body_parameter("username")
+            user = await self.server.logins.choose_username(
+                who, self.body_parameter("username"), self.visitor
             )
         except UsernameError as error:
             self.set_status(status_of(error))
@@ -328,11 +336,7 @@ class LinkHandler(AccountPageHandler):
     async def post(self, name: str) -> None:
         """Show where to go on; a link and not a redirect, because the page's policy ends at us."""
         who = await self.require_login()
-        if self.server.now() - who.session.auth_time > FRESH_LOGIN:
-            raise FreshLoginRequired(
-                "To add a way to sign in, sign out and in again first, and then do it within "
-                f"{FRESH_LOGIN // 60} minutes."
-            )
+        self.require_fresh_login(who, "add a way to sign in")
         url = await self.begin_login(name, link_user_id=who.user.id)
         provider = self.server.login_providers[name]
         self.render("link.html", label=provider.label, username=who.user.username, url=url)
@@ -358,7 +362,7 @@ class LogoutHandler(PageHandler):
         next_url = self.safe_next(self.parameter("next"))
         credential = self.credential()
         if who := await self.who():
-            await self.server.logins.sign_out(who)
+            await self.server.logins.sign_out(who, self.visitor)
         if credential and credential.explicit:
             # The browser's own session is another matter: nobody proved that it wants to end it.
             self.finish({"success": who is not None})
@@ -370,17 +374,3 @@ class LogoutHandler(PageHandler):
             self.redirect(next_url.url, status=303)
         else:
             self.render("logged_out.html")
-
-
-def _text(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _session_row(session: Session, who: Who) -> SessionRow:
-    return SessionRow(
-        id=session.id,
-        label=f"{describe_user_agent(session.user_agent)} ({session.remote_ip or 'no address'})",
-        started=_text(session.created_at),
-        last_seen=_text(session.last_seen_at),
-        current=session.id == who.session.id,
-    )
