@@ -248,7 +248,7 @@ class TestWhy:
         await root.submit("why-form", permission="reports:write")
         assert "reports:write: not granted" in root.text
         await root.submit("why-form", permission="reports:write", resource="2027/q1")
-        assert "reports:write: granted." in root.text
+        assert "reports:write: granted by tornado_auth.roles." in root.text
         assert "held by anna" in root.text
         assert "only in 2027/q1" in root.text
 
