@@ -26,6 +26,8 @@ import pymongo
 import pytest
 from pymongo.errors import PyMongoError
 
+from tests.ports import free_port
+
 START_LIMIT = 30.0
 SET_NAME = "tests"
 PR_SET_PDEATHSIG = 1
@@ -69,7 +71,7 @@ class Mongod:
         self._replica_set = replica_set
         self._folder = Path(tempfile.mkdtemp(prefix="tornado-auth-mongod-"))
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
 
     @property
     def url(self) -> str:
@@ -180,13 +182,6 @@ def _says(url: str, member: str) -> bool:
     ):
         return bool(client.admin.command("hello").get(member))
     return False
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _die_with_parent() -> None:

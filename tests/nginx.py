@@ -26,6 +26,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.ports import free_port
+
 SHIPPED = Path(__file__).parent.parent / "deploy" / "nginx.conf"
 PR_SET_PDEATHSIG = 1
 START_LIMIT = 10.0
@@ -88,12 +90,6 @@ class Nginx:
     def logs(self) -> str:
         """All that nginx wrote so far."""
         return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def write_certificate(folder: Path) -> tuple[Path, Path]:

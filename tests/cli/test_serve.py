@@ -17,8 +17,9 @@ from urllib.request import urlopen
 import pytest
 
 from tests.cli.conftest import CLI
-from tests.flows.processes import Client, MakeCluster, free_port
+from tests.flows.processes import Client, MakeCluster
 from tests.mongod import wait_until
+from tests.ports import free_port
 
 SLOW = """
 import asyncio, pathlib

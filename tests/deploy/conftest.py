@@ -27,7 +27,8 @@ from tornado.web import Application
 from tests.caddy import running_caddy
 from tests.deploy.site import Deploy, Deployed, Echo, EchoSocket, MakeSite, Site
 from tests.modules import writing_modules
-from tests.nginx import EVERYBODY, Policy, free_port, running_nginx
+from tests.nginx import EVERYBODY, Policy, running_nginx
+from tests.ports import free_port
 from tests.service import ServiceFactory
 
 

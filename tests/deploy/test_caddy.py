@@ -11,7 +11,8 @@ from tornado.websocket import websocket_connect
 
 from tests.caddy import command, environ, write_configuration
 from tests.deploy.site import IDENTITY_HEADERS, PAGE, SPELLINGS, SPOOFED, Deploy, MakeSite
-from tests.nginx import EVERYBODY, Policy, free_port
+from tests.nginx import EVERYBODY, Policy
+from tests.ports import free_port
 
 
 def test_caddy_takes_the_shipped_file_without_a_warning(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from tornado.web import Application, RequestHandler
 from tornado.websocket import websocket_connect
 
 from tests.deploy.site import IDENTITY_HEADERS, PAGE, SPELLINGS, SPOOFED, Deploy, MakeSite
-from tests.nginx import EVERYBODY, Policy, command, free_port, write_configuration
+from tests.nginx import EVERYBODY, Policy, command, write_configuration
+from tests.ports import free_port
 from tornado_auth.app import ROUTES
 
 

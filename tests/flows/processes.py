@@ -10,7 +10,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 
 from tests.issuer import private_pem
 from tests.mongod import PR_SET_PDEATHSIG, wait_until
+from tests.ports import free_port
 from tests.service import SECRET
 
 ROOT = Path(__file__).parent.parent.parent
@@ -35,13 +35,6 @@ ISSUER = "http://localhost:8080"
 STOP_LIMIT = 20
 
 _libc = ctypes.CDLL(None)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _children(pid: int) -> list[str]:

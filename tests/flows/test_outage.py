@@ -17,6 +17,8 @@ import pytest
 from tests.flows.processes import Client, MakeCluster, Process
 from tests.mongod import Mongod, ReplicaSet, wait_until
 
+pytestmark = pytest.mark.alone  # it is about how long an answer takes
+
 STORAGE_TIMEOUT = 1.0
 KNOWN, UNKNOWN = 5, 5
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.flows.keep_alive import KeepAlive
-from tests.flows.processes import Client, Cluster, MakeCluster, Process, free_port
+from tests.flows.processes import Client, Cluster, MakeCluster, Process
 from tests.mongod import wait_until
+from tests.ports import free_port
 
 PERMISSIONS = "async def get_permissions(service, userid): return {{{name!r}: True}}"
 KEYS = b"GET /auth/public-key HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.providers.fake_oidc import FakeOIDC
 from tests.providers.fakes import FakeGitHub
 
@@ -75,12 +75,6 @@ def _require(program: str) -> str:
     pytest.skip(sentence)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -103,7 +97,7 @@ def start_oidc_provider(
     paths = [CALLBACK, *(f"{CALLBACK}/{name}" for name in NAMES)]
     hosts = ("127.0.0.1", "localhost")
     any_port = [f"http://{host}{path}" for host in hosts for path in paths]
-    basic, post = _free_port(), _free_port()
+    basic, post = free_port(), free_port()
     provider = OIDCProvider(f"http://127.0.0.1:{basic}", f"http://127.0.0.1:{post}")
     specifications = [
         {
