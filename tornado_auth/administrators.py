@@ -94,12 +94,20 @@ class Administrators:
 
     # -- the one-time secret --------------------------------------------------------------------
 
-    async def invite(self) -> str:
-        """Return a secret that makes one user an administrator, once, within an hour."""
+    async def invite(self, created_by: str = "") -> str:
+        """Return a secret that makes one user an administrator, once, within an hour.
+
+        It is void as soon as the user who made it is no administrator any more.
+        """
         secret = secrets.token_urlsafe(32)
         now = self._now()
         await self._invitations.insert(
-            AdminInvitation(id=digest(secret), created_at=now, expires_at=now + INVITATION_LIFETIME)
+            AdminInvitation(
+                id=digest(secret),
+                created_by=created_by,
+                created_at=now,
+                expires_at=now + INVITATION_LIFETIME,
+            )
         )
         return secret
 
@@ -113,15 +121,26 @@ class Administrators:
         if user is None or user.disabled_at is not None:
             raise NotAllowed("This user cannot become an administrator.")
         invitation = await self._invitations.get(digest(secret))
-        if invitation is None or not await self._invitations.delete(invitation.id):
+        if (
+            invitation is None
+            or not await self._may_invite(invitation.created_by)
+            or not await self._invitations.delete(invitation.id)
+        ):
             raise NotAllowed("The secret is unknown, used or expired.")
         return await self._roles.assign(f"user:{user_id}", ADMINISTRATOR)
 
+    async def _may_invite(self, user_id: str) -> bool:
+        return not user_id or await self.is_administrator(user_id, write=True)
+
     # -- tokens ---------------------------------------------------------------------------------
 
-    async def sign(self, session: Session, scopes: Sequence[str]) -> str:
-        """Sign a token for the admin API, for ten minutes and no longer than the session."""
+    async def sign(self, session: Session, scopes: Sequence[str]) -> tuple[str, int]:
+        """Sign a token for the admin API, and return it with the seconds that it lasts.
+
+        These are ten minutes, and no longer than the session.
+        """
         now = self._now()
+        expires_at = min(now + TOKEN_LIFETIME, session.expires_at or now + TOKEN_LIFETIME)
         claims = {
             "iss": self._issuer,
             "aud": self.audience,
@@ -129,10 +148,10 @@ class Administrators:
             "sid": session.id,
             "scope": " ".join(scopes),
             "iat": now,
-            "exp": min(now + TOKEN_LIFETIME, session.expires_at or now + TOKEN_LIFETIME),
+            "exp": expires_at,
             "jti": secrets.token_urlsafe(16),
         }
-        return await self._keys.sign(claims, typ=TokenType.ADMIN)
+        return await self._keys.sign(claims, typ=TokenType.ADMIN), expires_at - now
 
     def verify(self, token: str) -> AdminToken:
         """Return what an admin token says; raises InvalidToken for everything else.

@@ -235,10 +235,14 @@ class GroupMapping(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminInvitation(Record):
-    """A one-time secret that makes a user an administrator; `id` is its digest."""
+    """A one-time secret that makes a user an administrator; `id` is its digest.
+
+    `created_by` is the user who made it, "" if an operator at the shell did.
+    """
 
     KIND: ClassVar[str] = "admin_invitations"
 
+    created_by: str = ""
     created_at: int
 
 
@@ -290,8 +294,9 @@ API_KEY = "api_key"  # the `provider` of sessions that are API keys
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who does something, for the audit log; `via` is "login", "api", "page" or "shell".
+    """Who does something, for the audit log.
 
+    `via` is "login", "api", "api_key" (the API, opened by a key), "page" or "shell".
     `user_id` is "" for an operator at the shell, and for whoever is not known yet.
     """
 

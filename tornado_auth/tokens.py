@@ -43,7 +43,10 @@ class TokenIssuer:
             "service": audience,  # older verifiers look at this one alone
             "permissions": dict(permissions),
             "iat": now,
-            "exp": now + self._permission_lifetime,
+            "exp": min(
+                now + self._permission_lifetime,
+                session.expires_at or now + self._permission_lifetime,
+            ),
             "jti": secrets.token_urlsafe(16),
         }
         return await self._keys.sign(claims, typ=TokenType.PERMISSION)

@@ -107,6 +107,22 @@ class TestCredentials:
             where = path.removeprefix("/admin/api/")
             assert await outcome(key, "POST", where) == (401, "invalid_token")
 
+    # S153
+    async def test_a_key_makes_nothing_that_outlives_it(self, api: API) -> None:
+        key = (await api.post("users/rita/keys", name="job", scopes=["admin:read", "admin:write"]))[
+            "key"
+        ]
+        program = api.as_holder_of(key)
+        assert (await program.call("GET", "users")).status == 200
+        for path, sent in (
+            ("invitations", None),
+            ("users/rita/keys", {"name": "more", "scopes": ["*"]}),
+            ("users/rita/identities", {"provider": "github", "subject": "4711"}),
+        ):
+            answer = await program.call("POST", path, sent)
+            assert (answer.status, answer.body["error"]) == (403, "insufficient_permissions")
+        assert len((await api.get("users/rita/keys"))["items"]) == 1
+
     async def test_a_scope_says_what_is_missing(self, api: API, service: Service) -> None:
         session = api.as_holder_of(await service.sign_in("rita"))
         token = (await session.post("token", scope="admin:read"))["access_token"]

@@ -180,7 +180,7 @@ async def test_neither_an_api_key_nor_an_admin_token_opens_a_page(service: Servi
     _, key = await service.server.administration.create_key(
         SHELL, who.user.id, name="x", scopes=["*", "admin:read", "admin:write"]
     )
-    signed = await service.server.administrators.sign(who.session, ["admin:read", "admin:write"])
+    signed, _ = await service.server.administrators.sign(who.session, ["admin:read", "admin:write"])
     assert (await service.fetch("/auth/admin", cookies={"tornado_auth": token})).code == 200
     for credential in (key, signed):
         for sent in (

@@ -38,7 +38,7 @@ async def issue(service: Service) -> Issued:
     _, key = await service.server.api_keys.create(session.user_id, name="k", scopes=["other"])
     values = {
         "session token": token,
-        "admin token": await service.server.administrators.sign(session, [READ, WRITE]),
+        "admin token": (await service.server.administrators.sign(session, [READ, WRITE]))[0],
         "API key": key,
         "invitation": await service.server.administrators.invite(),
         "permission token": permission["token"],

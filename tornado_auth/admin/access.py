@@ -49,7 +49,13 @@ class AdminHandler(APIHandler):
     def actor(self) -> Actor:
         """Who the audit log says it was."""
         user = self.caller.user
-        return Actor(user_id=user.id, name=user.username, via="api", remote_ip=self.remote_ip)
+        via = "api_key" if self.caller.session.provider == API_KEY else "api"
+        return Actor(user_id=user.id, name=user.username, via=via, remote_ip=self.remote_ip)
+
+    def require_person(self) -> None:
+        """Refuse an API key: it makes nothing that outlives it; raises NotAllowed."""
+        if self.caller.session.provider == API_KEY:
+            raise NotAllowed("An API key cannot do this. Use an admin token.")
 
     async def admit(self, needed: str) -> None:
         """Let in whoever may do what needs this permission, and remember who it is.

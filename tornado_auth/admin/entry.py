@@ -8,7 +8,7 @@ from tornado_auth.admin.access import SESSION, AdminHandler
 from tornado_auth.admin.operations import operation
 from tornado_auth.admin.schemas import matching, members, text
 from tornado_auth.admin.shown import fixed
-from tornado_auth.administrators import INVITATION_LIFETIME, READ, TOKEN_LIFETIME, WRITE
+from tornado_auth.administrators import INVITATION_LIFETIME, READ, WRITE
 from tornado_auth.errors import NotAllowed
 
 _TEXT, _NUMBER = {"type": "string"}, {"type": "integer"}
@@ -40,7 +40,7 @@ class TokenEndpoint(AdminHandler):
         if not permitted or not set(scopes) <= set(permitted):
             await self.record_refusal(NotAllowed.reason)
             raise NotAllowed("You are no administrator, or may not do as much as this.")
-        token = await self.server.administrators.sign(self.caller.session, scopes)
+        token, lifetime = await self.server.administrators.sign(self.caller.session, scopes)
         await self.server.audit_log.record(
             "admin_token_issued",
             actor=self.actor,
@@ -51,7 +51,7 @@ class TokenEndpoint(AdminHandler):
         return {
             "access_token": token,
             "token_type": "Bearer",
-            "expires_in": TOKEN_LIFETIME,
+            "expires_in": lifetime,
             "scope": " ".join(scopes),
         }
 
@@ -81,5 +81,6 @@ class InvitationsEndpoint(AdminHandler):
     )
     async def post(self) -> object:
         """Answer with the secret, which nobody can be shown again."""
+        self.require_person()
         secret = await self.server.administration.invite_administrator(self.actor)
         return {"secret": secret, "expires_in": INVITATION_LIFETIME}

@@ -159,6 +159,7 @@ class UserIdentitiesEndpoint(AdminHandler):
     )
     async def post(self, user_id: str, *, provider: str, subject: str) -> object:
         """Answer with the identity."""
+        self.require_person()
         return IDENTITY(
             await self.server.administration.link_identity(self.actor, user_id, provider, subject)
         )
@@ -196,6 +197,7 @@ class UserKeysEndpoint(AdminHandler):
         self, user_id: str, *, name: str, scopes: Sequence[str], lifetime: int | None = None
     ) -> object:
         """Answer with the key, which nobody can be shown again."""
+        self.require_person()
         record, key = await self.server.administration.create_key(
             self.actor, user_id, name=name, scopes=scopes, lifetime=lifetime
         )

@@ -63,7 +63,7 @@ class Administration(PeopleAdministration, RoleAdministration):
 
     async def invite_administrator(self, actor: Actor) -> str:
         """Make a secret that turns one user into an administrator, within an hour."""
-        secret = await self._administrators.invite()
+        secret = await self._administrators.invite(actor.user_id)
         await self._record("administrator_invited", actor)
         return secret
 

@@ -55,20 +55,26 @@ class PeopleAdministration(Recording):
 
     async def set_disabled(self, actor: Actor, user_id: str, *, disabled: bool) -> User:
         """Keep a user out from now on, ending all sessions and keys, or let them in again."""
-        user = await self._accounts.set_disabled(user_id, disabled=disabled)
+        action = "user_disabled" if disabled else "user_enabled"
+        before = await self._existing(user_id)
+        async with self._attempt(action, actor, user_id):
+            if before.disabled_at is not None and not disabled:
+                # A sign-in that was under way when it was disabled may have left one behind.
+                await self._sessions.end_all(user_id)
+            user = await self._accounts.set_disabled(user_id, disabled=disabled)
+            if disabled:
+                await self._sessions.end_all(user_id)
         if user is None:
             raise NotFound(f"There is no user {user_id!r}.")
-        # When letting in, too: a sign-in that was under way then may have left one behind.
-        await self._sessions.end_all(user_id)
-        await self._record("user_disabled" if disabled else "user_enabled", actor, user_id)
+        await self._record(action, actor, user_id)
         return user
 
     async def delete_user(self, actor: Actor, user_id: str) -> None:
         """Delete a user for good, with all that is theirs; the name stays taken."""
-        user = await self._accounts.get(user_id)
-        if user is None:
-            raise NotFound(f"There is no user {user_id!r}.")
-        if await self._deletions.delete_user(user_id):
+        user = await self._existing(user_id)
+        async with self._attempt("user_deleted", actor, user_id, target=user.username):
+            deleted = await self._deletions.delete_user(user_id)
+        if deleted:
             await self._record("user_deleted", actor, user_id, target=user.username)
 
     async def create_service_account(self, actor: Actor, username: str, *, name: str = "") -> User:
@@ -88,13 +94,17 @@ class PeopleAdministration(Recording):
         session = await self._stored_sessions.get(session_id)
         if session is None or session.provider == API_KEY:
             raise NotFound("There is no such session.")
-        if not await self._sessions.end(session):
+        async with self._attempt("session_ended", actor, session.user_id, target=session_id):
+            ended = await self._sessions.end(session)
+        if not ended:
             raise NotFound("There is no such session.")
         await self._record("session_ended", actor, session.user_id, target=session_id)
 
     async def end_sessions(self, actor: Actor, user_id: str) -> int:
         """End all sessions of a user, and return how many; API keys stay."""
-        ended = await self._sessions.end_all(user_id, keys=False)
+        await self._existing(user_id)
+        async with self._attempt("sessions_ended", actor, user_id):
+            ended = await self._sessions.end_all(user_id, keys=False)
         await self._record("sessions_ended", actor, user_id, details=(f"number={ended}",))
         return ended
 
@@ -121,19 +131,19 @@ class PeopleAdministration(Recording):
     async def unlink_identity(self, actor: Actor, user_id: str, identity_id: str) -> None:
         """Let an identity no longer sign in, and end the sessions that it began."""
         identities = {identity.id: identity for identity in await self.identities(user_id)}
-        identity = identities.pop(identity_id, None)
-        if identity is None or not await self._accounts.unlink(identity_id):
-            raise NotFound("There is no such identity.")
-        for session in await self.sessions(user_id):
-            if session.identity_id == identity_id:
-                await self._sessions.end(session)
-        await self._record("identity_unlinked", actor, user_id, target=identity_id)
-        if identity.provider not in {other.provider for other in identities.values()}:
-            # No sign-in will tell any more that the user has left that provider's groups.
+        identity = identities.get(identity_id)
+        async with self._attempt("identity_unlinked", actor, user_id, target=identity_id):
+            if identity is None or not await self._accounts.unlink(identity_id):
+                raise NotFound("There is no such identity.")
+            for session in await self.sessions(user_id):
+                if session.identity_id == identity_id:
+                    await self._sessions.end(session)
+            # Whoever has another identity there comes back into its groups at the next sign-in.
             _, left = await self._roles.follow_groups(user_id, identity.provider, ())
+        await self._record("identity_unlinked", actor, user_id, target=identity_id)
+        for group in left:
             details = (f"provider={identity.provider}",)
-            for group in left:
-                await self._record("member_removed", actor, user_id, target=group, details=details)
+            await self._record("member_removed", actor, user_id, target=group, details=details)
 
     async def keys(self, user_id: str) -> list[Session]:
         """Return the API keys of a user, without what opens a door."""
@@ -159,5 +169,6 @@ class PeopleAdministration(Recording):
 
     async def revoke_key(self, actor: Actor, key_id: str) -> None:
         """Refuse an API key from now on, everywhere."""
-        key = await self._api_keys.revoke(key_id)
+        async with self._attempt("api_key_revoked", actor, target=key_id):
+            key = await self._api_keys.revoke(key_id)
         await self._record("api_key_revoked", actor, key.user_id, target=key_id)

@@ -5,10 +5,12 @@ else.
 """
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from tornado_auth.accounts import Accounts
 from tornado_auth.audit import AuditLog
-from tornado_auth.errors import InvalidRequest, NotFound
+from tornado_auth.errors import InvalidRequest, NotFound, StorageUnavailable
 from tornado_auth.models import Actor, User
 
 MAX_PAGE = 1000
@@ -52,6 +54,22 @@ class Recording:
         await self._audit_log.record(
             action, actor=actor, subject=subject, target=target, details=details
         )
+
+    @asynccontextmanager
+    async def _attempt(
+        self, action: str, actor: Actor, subject: str = "", *, target: str = ""
+    ) -> AsyncIterator[None]:
+        """Record a change of which nobody knows whether it happened: the store did not answer.
+
+        Who tries again may find nothing left to do, and then nothing else is recorded.
+        """
+        try:
+            yield
+        except StorageUnavailable:
+            await self._audit_log.record(
+                action, actor=actor, subject=subject, target=target, result="storage_unavailable"
+            )
+            raise
 
 
 def check_limit(limit: int) -> None:

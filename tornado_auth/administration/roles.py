@@ -29,16 +29,18 @@ class RoleAdministration(Recording):
         description: str = "",
     ) -> Role:
         """Make a role, or give it other permissions."""
-        role = await self._roles.put_role(
-            service, name, permissions=permissions, description=description
-        )
+        async with self._attempt("role_put", actor, target=f"{service}:{name}"):
+            role = await self._roles.put_role(
+                service, name, permissions=permissions, description=description
+            )
         details = (f"permissions={' '.join(role.permissions)}",)
         await self._record("role_put", actor, target=role.id, details=details)
         return role
 
     async def delete_role(self, actor: Actor, role_id: str) -> None:
         """Delete a role; whoever held it holds it no more."""
-        await self._roles.delete_role(role_id)
+        async with self._attempt("role_deleted", actor, target=role_id):
+            await self._roles.delete_role(role_id)
         await self._record("role_deleted", actor, target=role_id)
 
     async def role(self, role_id: str) -> Role:
@@ -60,7 +62,8 @@ class RoleAdministration(Recording):
 
     async def delete_group(self, actor: Actor, name: str) -> None:
         """Delete a group, with what it held."""
-        await self._roles.delete_group(name)
+        async with self._attempt("group_deleted", actor, target=name):
+            await self._roles.delete_group(name)
         await self._record("group_deleted", actor, target=name)
 
     async def group(self, name: str) -> Group:
@@ -84,26 +87,30 @@ class RoleAdministration(Recording):
     async def add_member(self, actor: Actor, group: str, user_id: str) -> Membership:
         """Put a user into a group."""
         await self._existing(user_id)
-        membership = await self._roles.add_member(group, user_id)
+        async with self._attempt("member_added", actor, user_id, target=group):
+            membership = await self._roles.add_member(group, user_id)
         await self._record("member_added", actor, user_id, target=group)
         return membership
 
     async def remove_member(self, actor: Actor, group: str, user_id: str) -> None:
         """Take a user out of a group."""
-        await self._roles.remove_member(group, user_id)
+        async with self._attempt("member_removed", actor, user_id, target=group):
+            await self._roles.remove_member(group, user_id)
         await self._record("member_removed", actor, user_id, target=group)
 
     async def map_group(
         self, actor: Actor, provider: str, upstream: str, group: str
     ) -> GroupMapping:
         """Put whoever is in a login provider's group into one of ours, from their next sign-in."""
-        mapping = await self._roles.map_group(provider, upstream, group)
+        async with self._attempt("group_mapped", actor, target=f"{provider}:{upstream}"):
+            mapping = await self._roles.map_group(provider, upstream, group)
         await self._record("group_mapped", actor, target=mapping.id, details=(f"group={group}",))
         return mapping
 
     async def unmap_group(self, actor: Actor, mapping_id: str) -> None:
         """Let a login provider's group stand for none of ours, from each one's next sign-in."""
-        await self._roles.unmap_group(mapping_id)
+        async with self._attempt("group_unmapped", actor, target=mapping_id):
+            await self._roles.unmap_group(mapping_id)
         await self._record("group_unmapped", actor, target=mapping_id)
 
     async def mappings(
@@ -121,15 +128,18 @@ class RoleAdministration(Recording):
         """Give a role to "user:<id>" or "group:<name>", in one resource or everywhere."""
         if user_id := _user_of(holder):
             await self._existing(user_id)
-        assignment = await self._roles.assign(holder, role_id, resource=resource)
+        target = f"{holder}|{role_id}|{resource}"
+        async with self._attempt("role_assigned", actor, user_id, target=target):
+            assignment = await self._roles.assign(holder, role_id, resource=resource)
         await self._record("role_assigned", actor, user_id, target=assignment.id)
         return assignment
 
     async def unassign(self, actor: Actor, assignment_id: str) -> None:
         """Take a role away."""
-        await self._roles.unassign(assignment_id)
-        holder = assignment_id.partition("|")[0]
-        await self._record("role_unassigned", actor, _user_of(holder), target=assignment_id)
+        subject = _user_of(assignment_id.partition("|")[0])
+        async with self._attempt("role_unassigned", actor, subject, target=assignment_id):
+            await self._roles.unassign(assignment_id)
+        await self._record("role_unassigned", actor, subject, target=assignment_id)
 
     async def assignments_of(self, holder: str) -> list[Assignment]:
         """Return the roles that a user or a group holds itself."""

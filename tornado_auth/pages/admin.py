@@ -179,16 +179,21 @@ class ChangingHandler(AdminHandler):
         await self.enter()
         self.require_write()
         change = self.change(action)
+        id = await self.id_of(name or "")
         try:
-            outcome = await change.do(self, name or "")
+            outcome = await change.do(self, id)
         except (AdministrationError, UsernameError, InvalidValue) as error:
             self.start_error(status_of(error), error)
             self.error = str(error)
-            return self.show(await self.gather(name or ""))
+            return self.show(await self.gather(id))
         if self.secret:
-            return self.show(await self.gather(name or ""))
-        url = change.leads_to(outcome) if change.leads_to else self.url(name or "")
+            return self.show(await self.gather(id))
+        url = change.leads_to(outcome) if change.leads_to else self.url(id)
         return self.redirect(f"{url}?done={change.done}", status=303)
+
+    async def id_of(self, name: str) -> str:
+        """Return the id of what the address names; raises NotFound."""
+        return name
 
 
 def sign_in_url(path: str) -> str:

@@ -185,6 +185,10 @@ class UserHandler(ChangingHandler):
         ),
     }
 
+    async def id_of(self, name: str) -> str:
+        """Return the id of a user who may be named by the user name."""
+        return (await self.administration.user(name)).id
+
     def url(self, name: str) -> str:
         """See AdminHandler."""
         return page_url("users", name)
