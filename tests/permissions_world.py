@@ -1,6 +1,7 @@
 """Permissions and roles over a store in memory, without a service around them."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 from tornado_auth.metrics import Metrics
@@ -23,12 +24,18 @@ class PermissionsWorld:
         *,
         storage: Storage | None = None,
         metrics: Metrics | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.clock = clock
+        self.monotonic = monotonic
         self.storage = storage or Storage(MemoryBackend(), clock)
         self.metrics = metrics or Metrics()
         self.revocations = Revocations(
-            self.storage.revocations, keep_for=600, metrics=self.metrics, now=clock
+            self.storage.revocations,
+            keep_for=600,
+            metrics=self.metrics,
+            now=clock,
+            monotonic=monotonic,
         )
         self.roles = Roles(
             self.storage.roles,
@@ -39,6 +46,7 @@ class PermissionsWorld:
             revocations=self.revocations,
             now=clock,
             cache_seconds=60,
+            monotonic=monotonic,
         )
 
     def load(
@@ -51,6 +59,7 @@ class PermissionsWorld:
             cache_seconds=cache_seconds,
             metrics=self.metrics,
             now=self.clock,
+            monotonic=self.monotonic,
         )
 
     async def hear(self) -> None:

@@ -109,10 +109,11 @@ class TestGitHub:
         await service.server.roles.map_group("github", "the-guild/wizards", "staff")
         return service
 
-    async def sign_in(self, site: Service, fake: FakeGitHub) -> str:
+    async def sign_in(self, site: Service, fake: FakeGitHub, *, without: str = "") -> str:
         attempt, _ = site.server.login_attempts.begin("github")
         provider = site.server.login_providers["github"]
-        answer = fake.approve(await provider.authorization_url(attempt))
+        url = await provider.authorization_url(attempt)
+        answer = fake.approve(url.replace(without, "") if without else url)
         asserted = await provider.fetch_identity(attempt, answer)
         session = await site.server.logins.sign_in(asserted, Visitor())
         return await site.server.sessions.token(session)
@@ -129,6 +130,17 @@ class TestGitHub:
         del fake_github.answers["/api/v3/user/teams"]
         octo.teams = []
         token = await self.sign_in(site, fake_github)
+        async with asyncio.timeout(1):
+            while await permissions(site, token) != {}:  # noqa: ASYNC110 - a test may poll
+                await asyncio.sleep(0.01)
+
+    async def test_who_withholds_the_scope_has_the_role_no_longer(
+        self, site: Service, fake_github: FakeGitHub
+    ) -> None:
+        fake_github.users["octo"].teams = ["the-guild/wizards"]
+        token = await self.sign_in(site, fake_github)
+        assert await permissions(site, token) == {"edit": True}
+        token = await self.sign_in(site, fake_github, without="+read%3Aorg")
         async with asyncio.timeout(1):
             while await permissions(site, token) != {}:  # noqa: ASYNC110 - a test may poll
                 await asyncio.sleep(0.01)

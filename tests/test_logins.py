@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,16 @@ def on_new_user(user_info):
     calls.append("on_new_user")
     if closed:
         raise ValueError("no")
+"""
+UNLINKER = """
+accounts = asserted = None
+new_owner = ""
+
+async def on_user_login(user_info):
+    if accounts:
+        await accounts.unlink(user_info["provider_id"])
+    if new_owner:
+        await accounts.link(new_owner, asserted)
 """
 ANN = AssertedIdentity(provider="github", subject="1", username="ann")
 
@@ -142,6 +153,31 @@ class TestSignIn:
         assert answer["profile"]["id"] == user.id
         labels = {"extension": "meddler", "hook": "on_user_login"}
         assert count(service, "extension_failures", **labels) == 1
+
+
+class TestUnlinkedMeanwhile:
+    @pytest.mark.parametrize("new_owner", [False, True])
+    async def test_no_session_outlives_its_identity(
+        self, make_service: ServiceFactory, make_module: MakeModule, new_owner: bool
+    ) -> None:
+        service = await make_service(INSTALLED_EXTENSIONS=make_module("unlinker", UNLINKER))
+        server = service.server
+        await server.logins.sign_in(ANN, Visitor())
+        [ann] = await server.storage.users.find()
+        for group in ("staff", "guests"):
+            await server.roles.put_group(group)
+        await server.roles.map_group("github", "acme", "staff")
+        await server.roles.add_member("guests", ann.id)
+        module("unlinker").accounts = server.accounts
+        if new_owner:
+            bob = await server.accounts.create("bob")
+            module("unlinker").new_owner, module("unlinker").asserted = bob.id, ANN
+        with pytest.raises(LoginRefused, match="does not exist any more"):
+            await server.logins.sign_in(replace(ANN, groups=("acme",)), Visitor())
+        assert len(await server.storage.sessions.find()) == 1  # of the first sign-in
+        assert [one.group for one in await server.roles.groups_of(ann.id)] == ["guests"]
+        assert count(service, "sessions_started") == 1
+        assert count(service, "logins", provider="github", result="access_denied") == 1
 
 
 class TestWelcome:

@@ -136,6 +136,22 @@ class TestLeaving:
         await here.stop()
         assert len(await storage.revocations.find()) == 1
 
+    # S125
+    async def test_what_may_have_happened_is_left_as_if_it_had(
+        self, storage: Storage, clock: FakeClock
+    ) -> None:
+        here = Follower(storage.revocations, clock).revocations
+        read_at = here._monotonic()
+        here.user_may_have_changed("ann")
+        here.service_may_have_changed("wiki")
+        assert here.has_changed("ann", read_at)
+        assert here.has_service_changed("wiki", read_at)
+        assert not here.has_service_changed("blog", read_at)
+        assert await storage.revocations.find() == []
+        await here.stop()
+        left = await storage.revocations.find()
+        assert {mark.user_id or mark.service for mark in left} == {"ann", "wiki"}
+
     async def test_what_waits_to_be_left_is_bounded(
         self, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -291,3 +307,25 @@ class TestAsking:
         await questions.answer()
         assert there.knows("s1")
         assert there.revocations.lag < 1
+
+    # S131
+    async def test_only_what_was_read_while_the_feed_is_alive_is_certain(
+        self, two: list[Follower], clock: FakeClock
+    ) -> None:
+        there = two[1]
+        await there.hear()
+        known, read_at = there.revocations, there.monotonic()
+        assert known.is_certain(read_at)
+        assert known.service_stands("wiki", read_at)
+        assert not known.is_certain(known.complete_since - 1e-6)
+        there.collection.failing = True
+        await asyncio.sleep(0.02)
+        clock.advance(1)
+        assert not known.is_certain(read_at)
+        assert not known.service_stands("wiki", read_at)
+        there.collection.failing = False
+        await there.hear()
+        assert known.is_certain(read_at)
+        await known.service_changed("wiki")
+        assert known.is_certain(read_at)
+        assert not known.service_stands("wiki", read_at)

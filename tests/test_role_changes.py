@@ -217,7 +217,7 @@ async def test_two_who_put_the_same_role_at_once_both_succeed(clock: FakeClock) 
 
     async def come_in(operation: str) -> None:
         nonlocal came
-        if not came:
+        if operation == "insert" and not came:
             came = True
             await other.roles.put_role("wiki", "editor", permissions=["read"])
 
@@ -231,8 +231,11 @@ async def test_a_role_that_is_deleted_while_it_is_put_is_put_again(clock: FakeCl
     world = await filled(clock)
     storage = Storage(world.storage._backend, clock)
 
+    operations: list[str] = []
+
     async def come_in(operation: str) -> None:
-        if operation == "get":
+        operations.append(operation)
+        if operations == ["get", "insert", "get"]:
             await world.storage.roles.delete(ROLE)
 
     interrupt(storage, come_in, "roles")
@@ -240,3 +243,98 @@ async def test_a_role_that_is_deleted_while_it_is_put_is_put_again(clock: FakeCl
         "wiki", "editor", permissions=["read"]
     )
     assert (await world.roles.role(ROLE)).permissions == ("read",)
+    assert operations.count("insert") == 2
+
+
+class Landing(Interrupted):
+    """A collection that calls `before` when the operation is done: its name is a past one."""
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            done = await getattr(self._inner, name)(*args, **kwargs)
+            await self._before(name)
+            return done
+
+        return call
+
+
+# S107 S125
+@pytest.mark.parametrize("name", [name for name, (_, heard) in CHANGES.items() if heard])
+async def test_a_change_that_landed_without_an_answer_is_heard_of_all_the_same(
+    name: str, clock: FakeClock
+) -> None:
+    change, expected = CHANGES[name]
+    for at in itertools.count():
+        world = await filled(clock)
+        await clean(world.storage)
+        storage = Storage(world.storage._backend, clock)
+        writes = itertools.count()
+
+        async def lose_the_answer(operation: str, writes: Any = writes, at: int = at) -> None:
+            if operation in WRITES and next(writes) == at:
+                raise StorageUnavailable("it is done, but nobody was told")
+
+        for kind in KINDS[:-1]:
+            setattr(storage, kind, Landing(getattr(storage, kind), lose_the_answer))
+        here = PermissionsWorld(clock, storage=storage)
+        read_at = here.monotonic()
+        try:
+            await change(here.roles)
+        except StorageUnavailable:
+            pass
+        else:
+            break
+        known = here.revocations
+        assert all(
+            known.has_changed(one, read_at) or known.has_service_changed(one, read_at)
+            for one in expected
+        )
+        await known.stop()  # what is due is left
+        assert await marks(world.storage) == expected
+    assert at > 0
+
+
+async def test_one_mark_that_is_not_taken_keeps_none_of_the_others_back(clock: FakeClock) -> None:
+    world = await filled(clock)
+    for service in ("blog", "shop"):
+        await world.roles.put_role(service, "reader", permissions=["read"])
+        await world.roles.assign("group:staff", f"{service}:reader")
+    await clean(world.storage)
+    storage = Storage(world.storage._backend, clock)
+    failed: list[str] = []
+
+    async def fail_once(operation: str) -> None:
+        if not failed:
+            failed.append(operation)
+            raise StorageUnavailable("not this one")
+
+    interrupt(storage, fail_once, "revocations")
+    here = PermissionsWorld(clock, storage=storage)
+    with pytest.raises(StorageUnavailable):
+        await here.roles.delete_group("staff")
+    assert failed == ["insert"]
+    assert len(await marks(world.storage)) == 2
+    await here.revocations.stop()
+    assert await marks(world.storage) == {"wiki", "blog", "shop"}
+
+
+async def test_a_new_group_has_nothing_that_is_left_of_one_of_its_name(clock: FakeClock) -> None:
+    world = await filled(clock)
+    await world.storage.groups.delete("staff")  # and there the process ended
+    await clean(world.storage)
+    await world.roles.put_group("staff")
+    check_nothing_is_left("delete_group", await records(world.storage))
+    assert await marks(world.storage) == {"wiki"}
+    await world.roles.add_member("staff", "u9")
+    await world.roles.put_group("staff", description="All.")
+    assert [one.user_id for one in await world.roles.members("staff")] == ["u9"]
+
+
+async def test_a_new_role_is_held_by_nobody_who_held_one_of_its_name(clock: FakeClock) -> None:
+    world = await filled(clock)
+    await world.storage.roles.delete(ROLE)  # and there the process ended
+    await world.roles.put_role("wiki", "editor", permissions=["edit"])
+    assert await world.roles.holders_of(ROLE) == []
+    await world.roles.assign("user:u9", ROLE)
+    await world.roles.put_role("wiki", "editor", permissions=["read"])
+    assert [one.holder for one in await world.roles.holders_of(ROLE)] == ["user:u9"]

@@ -140,6 +140,7 @@ async def test_what_groups_hold_is_read_once_for_all_their_members(
             await world.roles.add_member(f"g{number}", member)
     world.storage.assignments = Counting(counted.inner)  # type: ignore[assignment]
     world = PermissionsWorld(clock, storage=world.storage)
+    await world.hear()
     assert await world.roles.permissions_of("wiki", "ann") == {"edit": True}
     assert len(asked) == 1 + groups
     asked.clear()
@@ -150,3 +151,4 @@ async def test_what_groups_hold_is_read_once_for_all_their_members(
     asked.clear()
     assert await world.roles.permissions_of("wiki", "bob") == {"read": True}
     assert len(asked) == 1 + groups
+    await world.revocations.stop()

@@ -25,8 +25,8 @@ Held = tuple[Assignment, Role]
 class HeldRoles:
     """Find what users hold, in person and through groups.
 
-    What a group holds in a service is remembered for `cache_seconds`, or until something of the
-    service changes since a moment of `monotonic`, as `has_service_changed` tells.
+    What a group holds in a service is remembered for `cache_seconds`, as long as `stands` tells
+    that nothing of the service changed since a moment of `monotonic`.
     """
 
     def __init__(
@@ -35,14 +35,14 @@ class HeldRoles:
         memberships: Collection[Membership],
         assignments: Collection[Assignment],
         *,
-        has_service_changed: Callable[[str, float], bool],
+        stands: Callable[[str, float], bool],
         cache_seconds: int,
         monotonic: Callable[[], float],
     ) -> None:
         self._roles = roles
         self._memberships = memberships
         self._assignments = assignments
-        self._has_service_changed = has_service_changed
+        self._stands = stands
         self._cache_seconds = cache_seconds
         self._monotonic = monotonic
         self._known: BoundedCache[tuple[str, str], tuple[float, list[Held]]] = BoundedCache(
@@ -75,8 +75,7 @@ class HeldRoles:
         """Return what a group holds if it was read just now and nothing changed since."""
         read_at, held = self._known.get((service, group)) or (0.0, None)
         is_old = self._monotonic() - read_at >= self._cache_seconds
-        changed = self._has_service_changed(service, read_at)
-        return None if is_old or changed else held
+        return None if is_old or not self._stands(service, read_at) else held
 
     async def _assignments_in(self, service: str, holder: str) -> list[Assignment]:
         # Ids sort by holder and service: what is held in other services is not even read.

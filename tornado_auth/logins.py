@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tornado_auth.accounts import Accounts, profile
 from tornado_auth.audit import AuditLog
-from tornado_auth.errors import LoginError, StorageUnavailable, TornadoAuthError
+from tornado_auth.errors import LoginError, LoginRefused, StorageUnavailable, TornadoAuthError
 from tornado_auth.extensions import Extensions
 from tornado_auth.failed_attempts import FailedAttempts
 from tornado_auth.metrics import Metrics
@@ -90,6 +90,7 @@ class Logins:
             user_agent=visitor.user_agent,
             remote_ip=visitor.remote_ip,
         )
+        await self._check_not_unlinked(session, actor)
         self._metrics.sessions_started.inc()
         await self._audit_log.record(
             "login",
@@ -99,6 +100,18 @@ class Logins:
             details=(f"identity={asserted.id}",),
         )
         return session
+
+    async def _check_not_unlinked(self, session: Session, actor: Actor) -> None:
+        """Take back a sign-in that outlived its identity; raises LoginRefused.
+
+        Whoever unlinks one removes it first and its sessions and groups afterwards, so that either
+        they find what this sign-in wrote or this sign-in finds the identity gone.
+        """
+        if await self._accounts.user_id_of(session.identity_id) == session.user_id:
+            return
+        await self._sessions.end(session)
+        await self._follow_groups(session.user_id, session.provider, (), actor)
+        raise LoginRefused("This account does not exist any more.")
 
     async def _follow_groups(
         self, user_id: str, provider: str, groups: Sequence[str], actor: Actor

@@ -190,19 +190,23 @@ class GitHubProvider(GitHubOAuth2Mixin, LoginProvider):
             "email": next(iter(user["verified_emails"]), None),
             "email_verified": True,
         }
-        groups = await self._groups(user["access_token"]) if self._asks_for_groups else None
+        groups = await self._groups(user) if self._asks_for_groups else None
         return asserted_identity(self.name, str(user["id"]), claims, groups=groups)
 
-    async def _groups(self, access_token: str) -> tuple[str, ...] | None:
-        """Return the groups, or None if they are not to be had in the time of one request."""
+    async def _groups(self, user: Mapping[str, Any]) -> tuple[str, ...] | None:
+        """Return the groups, or None if GitHub is out of order.
+
+        There are two lists. Who is in no more than a page of each never takes the time of two
+        requests; for whoever is in more, it is as if the pages were too many.
+        """
         try:
-            async with asyncio.timeout(self._registration.timeout):
-                return await self.get_groups(access_token)
+            async with asyncio.timeout(2 * self._registration.timeout):
+                return await self.get_groups(user["access_token"], user["granted_scopes"])
         except TimeoutError:
-            upstream_failure(self.name, "timeout")
+            upstream_failure(self.name, "pages")
+            return ()
         except UpstreamError:
-            pass  # it was logged; a sign-in needs no groups
-        return None
+            return None  # it was logged; a sign-in needs no groups
 
     async def _check_organizations(self, access_token: str) -> None:
         if not self._organizations:
@@ -256,7 +260,9 @@ class OpenIDConnectProvider(LoginProvider):
             return None
         groups = groups_of(claims, self._groups_claim)
         if groups is None:
-            upstream_failure(self.name, "groups")  # logged; a sign-in needs no groups
+            # Who joins a thousand groups where anybody may must not stay in ours for ever.
+            upstream_failure(self.name, "groups")
+            return ()
         return groups
 
     def _check_claims(self, claims: Mapping[str, Any]) -> None:

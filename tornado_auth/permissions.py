@@ -2,6 +2,7 @@
 
 Owns what happens to their answer: a few seconds in a cache, from which it is dropped as soon as
 the feed tells that the user or the service's roles changed, and the explanation for operators.
+What rests on roles is given again only while the feed would tell, or for a second without it.
 Whatever goes wrong, the answer is "nothing". Never signs: `tokens.py` does.
 """
 
@@ -17,8 +18,8 @@ from typing import Any
 from tornado_auth.caches import BoundedCache
 from tornado_auth.errors import StorageUnavailable
 from tornado_auth.metrics import Metrics
-from tornado_auth.permission_providers import Combined, ProviderAnswer, Service
-from tornado_auth.revocations import Revocations
+from tornado_auth.permission_providers import BUILT_IN, Combined, ProviderAnswer, Service
+from tornado_auth.revocations import HEARD_WITHIN, Revocations
 from tornado_auth.role_names import PERMISSION
 from tornado_auth.roles import Roles, Source
 
@@ -29,12 +30,21 @@ Question = tuple[str, str, str]  # service, user, resource
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """`at` is when it was asked for, `read_at` the same by the clock of the marks."""
+class _Asked:
+    """When something was asked, and `read_at`, the same by the clock of the marks.
 
-    combined: Combined
+    Until `good_until` the answer needs no feed that would tell of changes.
+    """
+
     at: int
     read_at: float
+    good_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    combined: Combined
+    asked: _Asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +98,11 @@ class Permissions:
             return await roles.permissions_of(service, user_id, resource=resource)
 
         self._services = {service.name: service.with_roles(ask_roles) for service in services}
+        self._resting_on_roles = frozenset(
+            service.name
+            for service in services
+            if any(provider.name == BUILT_IN for provider in service.providers)
+        )
         self._roles = roles
         self._revocations = revocations
         self._cache_seconds = cache_seconds
@@ -96,7 +111,7 @@ class Permissions:
         self._monotonic = monotonic
         self._on_failure = on_failure
         self._cache: BoundedCache[Question, _Answer] = BoundedCache(MAX_CACHED)
-        self._asking: dict[Question, tuple[float, asyncio.Task[_Answer]]] = {}
+        self._asking: dict[Question, tuple[_Asked, asyncio.Task[_Answer]]] = {}
         self._tasks: set[asyncio.Task[_Answer]] = set()
 
     async def ask(self, service: str, user_id: str, *, resource: str = "") -> dict[str, Any] | None:
@@ -153,7 +168,7 @@ class Permissions:
             providers=providers,
             sources=await self._sources(service, user_id, permission, resource),
             cached=_dict_of(cached.combined) if cached else None,
-            cached_age=self._now() - cached.at if cached else None,
+            cached_age=self._now() - cached.asked.at if cached else None,
             milliseconds=milliseconds,
         )
 
@@ -182,24 +197,36 @@ class Permissions:
 
     def _cached(self, question: Question) -> _Answer | None:
         answer = self._cache.get(question)
-        if answer is None or not 0 <= self._now() - answer.at < self._cache_seconds:
+        if answer is None or not 0 <= self._now() - answer.asked.at < self._cache_seconds:
             return None
-        return answer if self._stands(question, answer.read_at) else None
+        return answer if self._stands(question, answer.asked) else None
 
-    def _stands(self, question: Question, read_at: float) -> bool:
-        """Tell whether nothing is known to have changed since."""
+    def _stands(self, question: Question, asked: _Asked) -> bool:
+        """Tell whether nothing is known to have changed since, and a change would be known."""
         service, user_id, _ = question
-        return not (
-            self._revocations.has_changed(user_id, read_at)
-            or self._revocations.has_service_changed(service, read_at)
-        )
+        revocations, read_at = self._revocations, asked.read_at
+        if revocations.has_changed(user_id, read_at):
+            return False
+        if revocations.has_service_changed(service, read_at):
+            return False
+        return revocations.is_certain(read_at) or self._monotonic() < asked.good_until
+
+    def _ask_now(self, service: str) -> _Asked:
+        read_at = self._monotonic()
+        good_until = read_at + HEARD_WITHIN
+        if service not in self._resting_on_roles:
+            good_until = float("inf")
+        elif self._revocations.is_certain(read_at):
+            # It may rest on what is remembered of groups, which is good only with the feed.
+            good_until = read_at
+        return _Asked(self._now(), read_at, good_until)
 
     async def _fresh(self, question: Question) -> Combined:
-        read_at, task = self._asking.get(question) or (0.0, None)
-        if task is None or not self._stands(question, read_at):
-            read_at = self._monotonic()
-            task = asyncio.create_task(self._call(question, read_at))
-            self._asking[question] = read_at, task
+        asked, task = self._asking.get(question) or (None, None)
+        if asked is None or task is None or not self._stands(question, asked):
+            asked = self._ask_now(question[0])
+            task = asyncio.create_task(self._call(question, asked))
+            self._asking[question] = asked, task
             self._tasks.add(task)
             task.add_done_callback(functools.partial(self._called, question))
         # `wait` does not hand the cancellation of one caller on to the task that others await.
@@ -208,20 +235,19 @@ class Permissions:
 
     def _called(self, question: Question, task: asyncio.Task[_Answer]) -> None:
         self._tasks.discard(task)
-        if self._asking.get(question, (0.0, None))[1] is not task:
+        if self._asking.get(question, (None, None))[1] is not task:
             return  # something changed meanwhile: those who wait get this, later ones do not
         del self._asking[question]
         if not task.cancelled() and (answer := task.result()).combined.text is not None:
             self._cache.put(question, answer)
 
-    async def _call(self, question: Question, read_at: float) -> _Answer:
-        at = self._now()
+    async def _call(self, question: Question, asked: _Asked) -> _Answer:
         service, user_id, resource = question
         known = self._services[service]
         combined = known.combine(await known.ask(user_id, resource))
         if combined.text is None:
             self._on_failure(service, combined.result)
-        return _Answer(combined, at, read_at)
+        return _Answer(combined, asked)
 
     async def _sources(
         self, service: str, user_id: str, permission: str, resource: str

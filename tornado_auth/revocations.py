@@ -29,6 +29,7 @@ PAGE = 100  # small enough for SQLite to be asked on the loop's thread
 RETRY_AFTER = 0.2
 MAX_UNSENT = 10_000
 MAX_KEPT = 100_000
+HEARD_WITHIN = 1.0
 
 
 class Revocations:
@@ -84,6 +85,18 @@ class Revocations:
         """Tell whether what was read of a service's roles at that moment is out of date."""
         return read_at <= self._services.get(service, self._forgot_at)
 
+    def is_certain(self, read_at: float) -> bool:
+        """Tell whether every change since that moment is known, but for those of the last second.
+
+        Not while the feed is deaf, nor of what was read before it began or lost its place.
+        """
+        deaf_for = self._monotonic() - self.as_of
+        return read_at >= self.complete_since and deaf_for < HEARD_WITHIN
+
+    def service_stands(self, service: str, read_at: float) -> bool:
+        """Tell whether what was read of a service's roles is certain, and no change was heard."""
+        return self.is_certain(read_at) and not self.has_service_changed(service, read_at)
+
     async def session_ended(self, session_id: str) -> None:
         """Have every process refuse a session; raises StorageUnavailable if that will take longer.
 
@@ -101,9 +114,11 @@ class Revocations:
 
     def user_may_have_changed(self, user_id: str) -> None:
         """Do as above without waiting, when the store did not tell whether something happened."""
-        mark = Revocation(id="", user_id=user_id)
-        self._heed(mark)
-        self._unsent.append(mark)
+        self._leave_later(Revocation(id="", user_id=user_id))
+
+    def service_may_have_changed(self, service: str) -> None:
+        """Do so for a service."""
+        self._leave_later(Revocation(id="", service=service))
 
     async def start(self) -> None:
         """Begin to follow the marks of all processes."""
@@ -125,6 +140,10 @@ class Revocations:
         except StorageUnavailable:
             self._unsent.append(mark)
             raise
+
+    def _leave_later(self, mark: Revocation) -> None:
+        self._heed(mark)
+        self._unsent.append(mark)
 
     async def _send(self, mark: Revocation) -> None:
         """Insert a mark with the time at which it lands, for others ask for new ones by that."""

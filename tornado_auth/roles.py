@@ -5,18 +5,21 @@ hears of a change. A role is a named set of permissions in one service; users an
 roles, in all of the service or in one resource of it. What nobody gave, nobody has.
 
 Every change can be repeated after a crash at any point. It leaves its mark also if there was
-nothing left to do, for the first try may have ended before its own; only where nobody knows any
-more whom it was about, caches forget by themselves. Never asks whether a user exists or who may
+nothing left to do, for the first try may have ended before its own, and if the store did not tell
+whether it happened; only where nobody knows any more whom it was about, caches forget by
+themselves. Never asks whether a user exists or who may
 change what: `administration.py` does.
 """
 
+import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from tornado_auth import role_names as names
-from tornado_auth.errors import AlreadyExists, NotFound
+from tornado_auth.errors import AlreadyExists, NotFound, StorageUnavailable
 from tornado_auth.held_roles import HeldRoles, all_of
 from tornado_auth.models import Assignment, Group, GroupMapping, Membership, Record, Role
 from tornado_auth.revocations import Revocations
@@ -66,7 +69,7 @@ class Roles:
             roles,
             memberships,
             assignments,
-            has_service_changed=revocations.has_service_changed,
+            stands=revocations.service_stands,
             cache_seconds=cache_seconds,
             monotonic=monotonic,
         )
@@ -76,7 +79,10 @@ class Roles:
     async def put_role(
         self, service: str, name: str, *, permissions: Sequence[str], description: str = ""
     ) -> Role:
-        """Create a role, or give the one of that name these permissions and description."""
+        """Create a role, or give the one of that name these permissions and description.
+
+        A new one is held by nobody, whatever is left of a former one of that name.
+        """
         names.check_name(service, "service")
         role = Role(
             id=f"{service}:{names.check_name(name, 'name of the role')}",
@@ -90,17 +96,18 @@ class Roles:
         def change(stored: Role) -> Role:
             return replace(stored, permissions=role.permissions, description=description)
 
-        put = await _put(self._roles, role, change)
-        await self._revocations.service_changed(service)
-        return put
+        async with self._marked("", service):
+            if await self._roles.get(role.id) is None:
+                await self._assignments.delete_where(role_id=role.id)
+            return await _put(self._roles, role, change)
 
     async def delete_role(self, role_id: str) -> None:
         """Take a role away from everybody who holds it, and delete it; raises NotFound."""
         service, _ = names.check_role_id(role_id)
-        await self._assignments.delete_where(role_id=role_id)
-        deleted = await self._roles.delete(role_id)
-        await self._assignments.delete_where(role_id=role_id)  # those made in between
-        await self._revocations.service_changed(service)
+        async with self._marked("", service):
+            await self._assignments.delete_where(role_id=role_id)
+            deleted = await self._roles.delete(role_id)
+            await self._assignments.delete_where(role_id=role_id)  # those made in between
         _check_found(deleted, "role")
 
     async def role(self, role_id: str) -> Role:
@@ -115,12 +122,17 @@ class Roles:
     # -- groups -----------------------------------------------------------------------------
 
     async def put_group(self, name: str, *, description: str = "") -> Group:
-        """Create a group, or give the one of that name this description."""
+        """Create a group, or give the one of that name this description.
+
+        A new one is empty, whatever is left of a former one of that name.
+        """
         group = Group(
             id=names.check_name(name, "name of the group"),
             description=names.check_description(description),
             created_at=self._now(),
         )
+        if await self._groups.get(name) is None:
+            await self._empty(name)
         return await _put(
             self._groups, group, lambda stored: replace(stored, description=description)
         )
@@ -144,9 +156,8 @@ class Roles:
     async def _empty(self, group: str) -> None:
         holder = f"group:{group}"
         held = await all_of(self._assignments, holder=holder)
-        await self._assignments.delete_where(holder=holder)
-        for service in {assignment.service for assignment in held}:
-            await self._revocations.service_changed(service)
+        async with self._marked("", *{assignment.service for assignment in held}):
+            await self._assignments.delete_where(holder=holder)
         await self._mappings.delete_where(group=group)
         await self._memberships.delete_where(group=group)
 
@@ -166,19 +177,18 @@ class Roles:
             provider=provider,
             created_at=self._now(),
         )
-        put = await _put(
-            self._memberships, membership, lambda stored: stored if provider else _by_hand(stored)
-        )
-        await self._check_still_there(self._groups, group, self._memberships, put)
-        await self._revocations.user_changed(user_id)
+        change = _unchanged if provider else _by_hand
+        async with self._marked(user_id):
+            put = await _put(self._memberships, membership, change)
+            await self._check_still_there(self._groups, group, self._memberships, put)
         return put
 
     async def remove_member(self, group: str, user_id: str) -> None:
         """Take a user out of a group; raises NotFound if the user is not in it."""
         names.check_name(group, "name of the group")
         names.check_permission(user_id, "id of the user")
-        deleted = await self._memberships.delete(f"{group}:{user_id}")
-        await self._revocations.user_changed(user_id)
+        async with self._marked(user_id):
+            deleted = await self._memberships.delete(f"{group}:{user_id}")
         _check_found(deleted, "member")
 
     async def members(self, group: str, *, after: str = "", limit: int = 100) -> list[Membership]:
@@ -209,18 +219,18 @@ class Roles:
             resource=resource,
             created_at=self._now(),
         )
-        put = await _put(self._assignments, assignment, lambda stored: stored)
-        await self._check_still_there(self._roles, role_id, self._assignments, put)
-        if group:
-            await self._check_still_there(self._groups, group, self._assignments, put)
-        await self._mark(user_id, role.service)
+        async with self._marked(user_id, role.service):
+            put = await _put(self._assignments, assignment, _unchanged)
+            await self._check_still_there(self._roles, role_id, self._assignments, put)
+            if group:
+                await self._check_still_there(self._groups, group, self._assignments, put)
         return put
 
     async def unassign(self, assignment_id: str) -> None:
         """Take a role away; raises NotFound if nobody holds it so."""
         user_id, service = names.check_assignment_id(assignment_id)
-        deleted = await self._assignments.delete(assignment_id)
-        await self._mark(user_id, service)
+        async with self._marked(user_id, service):
+            deleted = await self._assignments.delete(assignment_id)
         _check_found(deleted, "assignment")
 
     async def assignments_of(self, holder: str) -> list[Assignment]:
@@ -234,12 +244,6 @@ class Roles:
         """Return who holds a role, in order of id; raises NotFound if there is no such role."""
         await self.role(role_id)
         return await self._assignments.find(after=after, limit=limit, role_id=role_id)
-
-    async def _mark(self, user_id: str, service: str) -> None:
-        if user_id:
-            await self._revocations.user_changed(user_id)
-        else:
-            await self._revocations.service_changed(service)
 
     async def _check_still_there(
         self, parents: Collection[R], parent_id: str, children: Collection[Child], child: Child
@@ -295,9 +299,9 @@ class Roles:
         memberships = await self.groups_of(user_id)
         for membership in memberships:
             if membership.provider == provider and membership.group not in wanted:
-                if await self._memberships.delete(membership.id):
-                    left.append(membership.group)
-                await self._revocations.user_changed(user_id)
+                async with self._marked(user_id):
+                    deleted = await self._memberships.delete(membership.id)
+                left += [membership.group] if deleted else []
         for group in sorted(wanted - {membership.group for membership in memberships}):
             try:
                 await self.add_member(group, user_id, provider=provider)
@@ -336,6 +340,29 @@ class Roles:
             for permission in role.permissions
         ]
 
+    @contextlib.asynccontextmanager
+    async def _marked(self, user_id: str, *services: str) -> AsyncGenerator[None, None]:
+        """Mark the user as changed or, without one, the services, also if that is not certain.
+
+        Raises StorageUnavailable if one of the marks is left only later.
+        """
+        revocations = self._revocations
+        changed: Callable[[str], Awaitable[None]] = revocations.user_changed
+        may_have_changed: Callable[[str], None] = revocations.user_may_have_changed
+        if not user_id:
+            changed = revocations.service_changed
+            may_have_changed = revocations.service_may_have_changed
+        about = [user_id] if user_id else services
+        try:
+            yield
+        except (StorageUnavailable, NotFound):  # it may have happened, or was there for a moment
+            for name in about:
+                may_have_changed(name)
+            raise
+        outcomes = await asyncio.gather(*map(changed, about), return_exceptions=True)
+        for outcome in filter(None, outcomes):
+            raise outcome
+
 
 async def _put(collection: Collection[R], record: R, change: Callable[[R], R]) -> R:
     """Insert a record, or change the one that has its id."""
@@ -352,6 +379,10 @@ async def _put(collection: Collection[R], record: R, change: Callable[[R], R]) -
 
 def _given(**equal: str) -> dict[str, str]:
     return {name: value for name, value in equal.items() if value}
+
+
+def _unchanged(stored: R) -> R:
+    return stored
 
 
 def _by_hand(membership: Membership) -> Membership:

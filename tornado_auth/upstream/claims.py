@@ -27,7 +27,7 @@ def merge_claims(signed: dict[str, Any], userinfo: dict[str, Any]) -> dict[str, 
 
 
 def groups_of(claims: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
-    """Return the groups in the claim of this name, or None if they cannot be told.
+    """Return the groups in the claim of this name, or None if it makes no sense.
 
     Many issuers leave the claim out for somebody who is in no group. Entra also does for somebody
     who is in too many, and then says in `_claim_names` where else they are.

@@ -4,7 +4,7 @@ Owns who GitHub says that somebody is: user, verified addresses, organisations a
 decides who may sign in.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +20,7 @@ from tornado_auth.upstream.http import (
 )
 
 _GITHUB = "github"
+_MAY_READ_ORGANIZATIONS = frozenset({"read:org", "write:org", "admin:org"})
 _PAGE = 30  # teams come with all that there is to say of them, and an answer has a limit
 
 
@@ -47,10 +48,10 @@ class GitHubOAuth2Mixin(BearerOAuth2Mixin):
     ) -> dict[str, Any]:
         """Redeem the code and return GitHub's user object.
 
-        It gains `access_token` and `verified_emails`, the primary one first; its `id` is an int.
-        Everything else is as GitHub sent it. Raises UpstreamError.
+        It gains `access_token`, `granted_scopes`, and `verified_emails`, the primary one first; its
+        `id` is an int. Everything else is as GitHub sent it. Raises UpstreamError.
         """
-        answer = await fetch_json(
+        value = await fetch_json(
             self.get_auth_http_client(),
             self._OAUTH_ACCESS_TOKEN_URL,
             provider=_GITHUB,
@@ -62,12 +63,18 @@ class GitHubOAuth2Mixin(BearerOAuth2Mixin):
                 "code_verifier": code_verifier,
             },
         )
-        token = access_token_of(object_of(answer, _GITHUB), _GITHUB)
+        answer = object_of(value, _GITHUB)
+        token = access_token_of(answer, _GITHUB)
         user = object_of(await self._github_api(self._OAUTH_USER_URL, token), _GITHUB)
         if type(user.get("id")) is not int or not 0 < user["id"] < 1 << 63:
             raise upstream_failure(_GITHUB, "subject")
         emails = await self._verified_emails(token)
-        return {**user, "access_token": token, "verified_emails": emails}
+        return {
+            **user,
+            "access_token": token,
+            "granted_scopes": _scopes(answer.get("scope")),
+            "verified_emails": emails,
+        }
 
     async def is_active_member(self, organization: str, access_token: str) -> bool:
         """Tell whether the user belongs to an organisation; needs the scope `read:org`.
@@ -80,24 +87,24 @@ class GitHubOAuth2Mixin(BearerOAuth2Mixin):
             return False
         return object_of(answer, _GITHUB).get("state") == "active"
 
-    async def get_groups(self, access_token: str) -> tuple[str, ...]:
+    async def get_groups(self, access_token: str, granted_scopes: Sequence[str]) -> tuple[str, ...]:
         """Return the user's organisations, "org", and teams, "org/team"; needs `read:org`.
 
-        Those count that the user has joined. Raises UpstreamError unless GitHub tells all of them.
+        Those count that the user has joined. None of them does, which is logged, if the user may be
+        why GitHub does not tell all: otherwise who withdraws the scope would stay in groups for
+        ever. Raises UpstreamError if GitHub is out of order.
         """
+        if _MAY_READ_ORGANIZATIONS.isdisjoint(granted_scopes):
+            upstream_failure(_GITHUB, "scope")
+            return ()
         joined = f"{self._OAUTH_USER_URL}/memberships/orgs?state=active&per_page={_PAGE}"
-        organizations = {
-            _name(entry.get("organization"), "login"): None
-            for entry in await self._github_list(joined, access_token)
-            if entry.get("state") == "active"
-        }
+        memberships = await self._github_list(joined, access_token)
+        if memberships is None:
+            return ()
         teams = await self._github_list(
             f"{self._OAUTH_USER_URL}/teams?per_page={_PAGE}", access_token
         )
-        pairs = [(_name(team.get("organization"), "login"), _name(team, "slug")) for team in teams]
-        organizations.pop("", None)
-        names = [f"{login}/{slug}" for login, slug in pairs if slug and login in organizations]
-        return tuple(dict.fromkeys([*organizations, *names]))
+        return () if teams is None else _groups(memberships, teams)
 
     async def _verified_emails(self, access_token: str) -> list[str]:
         # 403 and 404: the scope user:email was not granted. A sign-in does not need an address.
@@ -123,11 +130,32 @@ class GitHubOAuth2Mixin(BearerOAuth2Mixin):
             absent=absent,
         )
 
-    async def _github_list(self, url: str, access_token: str) -> list[dict[str, Any]]:
+    async def _github_list(self, url: str, access_token: str) -> list[dict[str, Any]] | None:
         entries = await fetch_pages(
             self.get_auth_http_client(), url, provider=_GITHUB, headers=_headers(access_token)
         )
+        if entries is None:
+            return None
         return [entry for entry in entries if isinstance(entry, dict)]
+
+
+def _scopes(value: object) -> tuple[str, ...]:
+    """Read the scopes of a token answer, which GitHub joins by commas; none if it has none."""
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else ()
+
+
+def _groups(
+    memberships: Iterable[dict[str, Any]], teams: Iterable[dict[str, Any]]
+) -> tuple[str, ...]:
+    organizations = {
+        _name(entry.get("organization"), "login"): None
+        for entry in memberships
+        if entry.get("state") == "active"
+    }
+    organizations.pop("", None)
+    pairs = [(_name(team.get("organization"), "login"), _name(team, "slug")) for team in teams]
+    names = [f"{login}/{slug}" for login, slug in pairs if slug and login in organizations]
+    return tuple(dict.fromkeys([*organizations, *names]))
 
 
 def _headers(access_token: str) -> dict[str, str]:

@@ -52,6 +52,7 @@ AUTHORIZATION_ERRORS = frozenset(
 _TOKEN = re.compile(r"[!-~]{1,8192}")
 _LINK = re.compile(r"<([^<>]*)>([^<>]*)")
 _NEXT = re.compile(r"\brel=\"?next\b", re.IGNORECASE)
+_OK = re.compile(r"HTTP/[0-9.]+ 200\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,16 +128,19 @@ async def fetch_json(
 
 async def fetch_pages(
     client: AsyncHTTPClient, url: str, *, provider: str, headers: Mapping[str, str]
-) -> list[Any]:
+) -> list[Any] | None:
     """Return a list that comes in pages, each with a link to the next (RFC 8288).
 
-    The pages are of one origin, and at most MAX_PAGES. Raises UpstreamError for everything else.
+    None, which is logged, if the user may be why it cannot be had: access was refused, a page is
+    too large, or there are more than MAX_PAGES. The pages are of one origin. Raises UpstreamError
+    for a provider that is out of order.
     """
     entries: list[Any] = []
     next_url, headers = url, {"Accept": "application/json", **headers}
     for _ in range(MAX_PAGES):
-        request = HTTPRequest(next_url, headers=headers)
-        response = await _send(client, request, provider=provider, tries=2)
+        response = await _fetch_page(client, next_url, provider=provider, headers=headers)
+        if response is None:
+            return None
         page = _json_of(response, provider)
         if not isinstance(page, list):
             raise upstream_failure(provider, "wrong_type")
@@ -148,7 +152,25 @@ async def fetch_pages(
         next_url = urljoin(next_url, target)
         if not _is_same_origin(next_url, url):
             break  # the token is for nobody else
-    raise upstream_failure(provider, "pages")
+    upstream_failure(provider, "pages")
+    return None
+
+
+async def _fetch_page(
+    client: AsyncHTTPClient, url: str, *, provider: str, headers: dict[str, str]
+) -> HTTPResponse | None:
+    head: list[str] = []
+    request = HTTPRequest(url, headers=headers, header_callback=head.append)
+    try:
+        response = await _send(client, request, provider=provider, tries=2)
+    except UpstreamError:
+        if any(map(_OK.match, head)):
+            return None  # it began well: what the user has there is too much for one page
+        raise
+    if response.code < 500 and response.code != 200:
+        upstream_failure(provider, "http_status", status=response.code)
+        return None
+    return response
 
 
 def _is_same_origin(url: str, other: str) -> bool:
