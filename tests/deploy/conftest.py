@@ -131,6 +131,27 @@ def deploy_caddy(
     return _deploying(make_caddy_site, make_service, request.param, socket_folder)
 
 
+@pytest.fixture(
+    params=[
+        "nginx-tcp",
+        "nginx-unix",
+        pytest.param("nginx-without-fast-path", marks=pytest.mark.long),
+        "caddy-tcp",
+        "caddy-unix",
+    ]
+)
+def deploy_everywhere(
+    request: pytest.FixtureRequest,
+    make_site: MakeSite,
+    make_caddy_site: MakeSite,
+    make_service: ServiceFactory,
+    socket_folder: str,
+) -> Deploy:
+    proxy, _, kind = request.param.partition("-")
+    make = make_site if proxy == "nginx" else make_caddy_site
+    return _deploying(make, make_service, kind, socket_folder)
+
+
 @pytest.fixture
 def deploy_anywhere(make_any_site: MakeSite, make_service: ServiceFactory) -> Deploy:
     return _deploying(make_any_site, make_service, "tcp", "")

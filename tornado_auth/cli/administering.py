@@ -1,7 +1,7 @@
 """What the subcommands that manage users, roles and keys share.
 
 Everything goes through `server.administration`, in the name of whoever is at the shell. Never
-decides what may be changed, and never prints: `output.py` does.
+decides what may be changed, nor how anything looks on a terminal: `output.py` does.
 """
 
 import os
@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from tornado_auth.administration import Administration
 from tornado_auth.cli.common import with_server
+from tornado_auth.cli.output import Output, Row, form
 from tornado_auth.errors import NotFound
 from tornado_auth.models import Actor, Membership, Record, User
 
@@ -59,6 +60,23 @@ def all_users(
 def all_members(administration: Administration, group: str) -> AsyncIterator[Membership]:
     """Read who is in a group."""
     return pages(lambda after: administration.members(group, after=after, limit=PAGE))
+
+
+def list_of_user(
+    config: Path | None,
+    user: str,
+    out: Output,
+    read: Callable[[Administration, str], Awaitable[list[R]]],
+    line: Callable[[R], str],
+) -> None:
+    """Show what `read` finds of a user, given by name or id, with a `line` for each record."""
+
+    async def rows(administration: Administration) -> AsyncIterator[Row]:
+        found = await administration.user(user)
+        for record in await read(administration, found.id):
+            yield form(record), line(record)
+
+    administer(config, lambda administration: out.show_all(rows(administration)))
 
 
 async def users_named(administration: Administration, names: Iterable[str]) -> list[User]:

@@ -1,15 +1,13 @@
 """`tornado-auth api-keys`: what programs get in with."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import click
 
 from tornado_auth.administration import Administration
-from tornado_auth.cli.administering import administer, operator
+from tornado_auth.cli.administering import administer, list_of_user, operator
 from tornado_auth.cli.output import (
     Output,
-    Row,
     columns,
     confirm,
     form,
@@ -68,14 +66,11 @@ def create(
 def list_keys(config: Path | None, user: str, out: Output) -> None:
     """Print the API keys of a user: id, name, scopes, until when, and when it was used last."""
 
-    async def rows(administration: Administration) -> AsyncIterator[Row]:
-        found = await administration.user(user)
-        for key in await administration.keys(found.id):
-            used = when(key.last_seen_at or None)
-            scopes = ",".join(key.scopes)
-            yield form(key), columns(key.id, key.name, scopes, when(key.expires_at), used)
+    def line(key: Session) -> str:
+        used = when(key.last_seen_at or None)
+        return columns(key.id, key.name, ",".join(key.scopes), when(key.expires_at), used)
 
-    administer(config, lambda administration: out.show_all(rows(administration)))
+    list_of_user(config, user, out, Administration.keys, line)
 
 
 @api_keys.command()

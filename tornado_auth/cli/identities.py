@@ -1,15 +1,13 @@
 """`tornado-auth identities`: with what, at which login provider, users sign in."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import click
 
 from tornado_auth.administration import Administration
-from tornado_auth.cli.administering import administer, operator
+from tornado_auth.cli.administering import administer, list_of_user, operator
 from tornado_auth.cli.output import (
     Output,
-    Row,
     columns,
     confirm,
     form,
@@ -32,13 +30,10 @@ def identities() -> None:
 def list_identities(config: Path | None, user: str, out: Output) -> None:
     """Print a user's identities: id, e-mail, and when each signed in last."""
 
-    async def rows(administration: Administration) -> AsyncIterator[Row]:
-        found = await administration.user(user)
-        for identity in await administration.identities(found.id):
-            line = columns(identity.id, identity.email, when(identity.last_login_at))
-            yield form(identity), line
+    def line(identity: Identity) -> str:
+        return columns(identity.id, identity.email, when(identity.last_login_at))
 
-    administer(config, lambda administration: out.show_all(rows(administration)))
+    list_of_user(config, user, out, Administration.identities, line)
 
 
 @identities.command()

@@ -1,22 +1,20 @@
 """`tornado-auth sessions`: where users are signed in."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import click
 
 from tornado_auth.administration import Administration
-from tornado_auth.cli.administering import administer, operator
+from tornado_auth.cli.administering import administer, list_of_user, operator
 from tornado_auth.cli.output import (
     Output,
-    Row,
     columns,
     confirm,
-    form,
     json_option,
     when,
     yes_option,
 )
+from tornado_auth.models import Session
 
 
 @click.group()
@@ -31,15 +29,12 @@ def sessions() -> None:
 def list_sessions(config: Path | None, user: str, out: Output) -> None:
     """Print a user's sessions: id, identity, address, browser, begin, and when it was used last."""
 
-    async def rows(administration: Administration) -> AsyncIterator[Row]:
-        found = await administration.user(user)
-        for session in await administration.sessions(found.id):
-            times = when(session.created_at), when(session.last_seen_at)
-            browser = session.user_agent
-            line = columns(session.id, session.identity_id, session.remote_ip, browser, *times)
-            yield form(session), line
+    def line(session: Session) -> str:
+        times = when(session.created_at), when(session.last_seen_at)
+        browser = session.user_agent
+        return columns(session.id, session.identity_id, session.remote_ip, browser, *times)
 
-    administer(config, lambda administration: out.show_all(rows(administration)))
+    list_of_user(config, user, out, Administration.sessions, line)
 
 
 @sessions.command()

@@ -157,7 +157,9 @@ class Answers:
     def _render(self, found: Found, *, is_check: bool) -> bytes:
         if isinstance(found, Known):
             if found.scopes is not None and not scopes_cover(found.scopes, ""):
-                return self._refuse_key(is_check=is_check)
+                if is_check:
+                    return self._head(True, 200) + self._out_of_scope
+                return self._without_body(*verdict_headers(OUT_OF_SCOPE))
             if is_check:
                 return self._head(True, 200) + (found.check_answer or _check_answer(found))
             lines = found.identity_lines or _identity_lines(found)
@@ -169,13 +171,9 @@ class Answers:
             if found.granted is not None:
                 lines += f"X-Auth-Permissions: {permission_names(found.granted)}\r\n".encode()
             return self._head(False, 200) + lines + b"\r\n"
-        status, headers = verdict_headers(found or NOBODY)
-        return self._head(False, status) + _lines(headers) + b"\r\n"
+        return self._without_body(*verdict_headers(found or NOBODY))
 
-    def _refuse_key(self, *, is_check: bool) -> bytes:
-        if is_check:
-            return self._head(True, 200) + self._out_of_scope
-        status, headers = verdict_headers(OUT_OF_SCOPE)
+    def _without_body(self, status: int, headers: Headers) -> bytes:
         return self._head(False, status) + _lines(headers) + b"\r\n"
 
     def _failure(self, error: BaseException, *, is_check: bool) -> bytes:
@@ -187,8 +185,7 @@ class Answers:
         if is_check:
             body = {"error": reason, "error_description": message}
             return self._head(True, status) + _with_body(body)
-        status, headers = denial(reason)
-        return self._head(False, status) + _lines(headers) + b"\r\n"
+        return self._without_body(*denial(reason))
 
     def _head(self, is_check: bool, status: int) -> bytes:
         """Count an answer, and return its first lines."""

@@ -57,6 +57,24 @@ class Change:
     leads_to: Callable[[Any], str] | None = None
 
 
+def assign(kind: str) -> Change:
+    """Give the role of the form to the page's subject, a "user" or a "group"."""
+    return Change(
+        do=lambda page, name: page.administration.assign(
+            page.actor,
+            f"{kind}:{name}",
+            page.body_parameter("role"),
+            resource=page.body_parameter("resource"),
+        )
+    )
+
+
+UNASSIGN = Change(
+    do=lambda page, _: page.administration.unassign(page.actor, page.body_parameter("id")),
+    done="removed",
+)
+
+
 class AdminHandler(PageHandler):
     """A page that an administrator may see, and one with `admin:write` may act on.
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from tornado_auth.administration import MAX_PAGE
 from tornado_auth.errors import AlreadyThere, NotFound
 from tornado_auth.models import Group, Role
-from tornado_auth.pages.admin import Change, ChangingHandler, Question
+from tornado_auth.pages.admin import UNASSIGN, Change, ChangingHandler, Question, assign
 from tornado_auth.pages.admin_rows import (
     HOME,
     PAGE_SIZE,
@@ -83,18 +83,8 @@ class GroupHandler(ChangingHandler):
             ),
             done="removed",
         ),
-        "assign": Change(
-            do=lambda page, group: page.administration.assign(
-                page.actor,
-                f"group:{group}",
-                page.body_parameter("role"),
-                resource=page.body_parameter("resource"),
-            )
-        ),
-        "unassign": Change(
-            do=lambda page, _: page.administration.unassign(page.actor, page.body_parameter("id")),
-            done="removed",
-        ),
+        "assign": assign("group"),
+        "unassign": UNASSIGN,
         "map": Change(
             do=lambda page, group: page.administration.map_group(
                 page.actor,
@@ -218,10 +208,7 @@ class RoleHandler(ChangingHandler):
     template = "admin_role.html"
     changes: ClassVar = {
         "save": Change(do=lambda page, role_id: page.save(role_id)),
-        "unassign": Change(
-            do=lambda page, _: page.administration.unassign(page.actor, page.body_parameter("id")),
-            done="removed",
-        ),
+        "unassign": UNASSIGN,
         "delete": Change(
             do=lambda page, role_id: page.administration.delete_role(page.actor, role_id),
             done="deleted",

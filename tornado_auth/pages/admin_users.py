@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from tornado_auth.errors import InvalidRequest
 from tornado_auth.models import User
 from tornado_auth.pages.account_rows import DAY, LIFETIMES, KeyForm, key_form
-from tornado_auth.pages.admin import Change, ChangingHandler, Question
+from tornado_auth.pages.admin import UNASSIGN, Change, ChangingHandler, Question, assign
 from tornado_auth.pages.admin_rows import (
     HOME,
     PAGE_SIZE,
@@ -171,18 +171,8 @@ class UserHandler(ChangingHandler):
             ),
             done="removed",
         ),
-        "assign": Change(
-            do=lambda page, user_id: page.administration.assign(
-                page.actor,
-                f"user:{user_id}",
-                page.body_parameter("role"),
-                resource=page.body_parameter("resource"),
-            )
-        ),
-        "unassign": Change(
-            do=lambda page, _: page.administration.unassign(page.actor, page.body_parameter("id")),
-            done="removed",
-        ),
+        "assign": assign("user"),
+        "unassign": UNASSIGN,
     }
 
     async def id_of(self, name: str) -> str:

@@ -283,7 +283,7 @@ class MongoDBCollection(Generic[R]):
         stream = _ChangeStream(self._documents, position, self._backend.limit - GRACE)
         try:
             await stream.open()
-            inserted = await stream.read() if position else []
+            inserted = await stream.read() if position else []  # after an old one all is unknown
             while True:
                 yield Inserted(tuple(map(self.record, inserted)), stream.position)
                 inserted = await stream.read()
