@@ -1,7 +1,6 @@
 """Who may import whom, and the house rules that no linter knows.
 
-Reads the sources, imports none of them. `LAYERS` is the one place where a new module gets its
-layer: it may import what stands above its own line, and nothing beside it.
+Reads the sources, imports none of them. Its tables are in `architecture.py`.
 """
 
 import ast
@@ -14,74 +13,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.architecture import (
+    DISTRIBUTIONS,
+    LAYERS,
+    MAY_CATCH_EVERYTHING,
+    NOWHERE,
+    ONLY_IN,
+    STANDS_ALONE,
+)
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tornado_auth"
 
-# A unit is a module, or a package whose modules import each other freely; `setting_*` is one.
-LAYERS = (
-    {"errors", "models", "digests", "limited_calls", "seals", "resource_server"},
-    {"granted", "next_urls", "role_names"},
-    {"settings", "extensions", "metrics", "logs", "caches", "storage"},
-    {"held_roles", "keys", "readings", "revocations", "usernames", "upstream"},
-    {"audit", "permission_providers", "roles", "throttle", "username_claims"},
-    {
-        "accounts",
-        "checks",
-        "failed_attempts",
-        "known_devices",
-        "login_attempts",
-        "oauth_mixins",
-        "passwords",
-        "permissions",
-        "sessions",
-        "tokens",
-    },
-    {"administrators", "api_keys", "deletions", "forward_auth", "local_logins", "logins"},
-    {"administration", "questions"},
-    {"server", "supervisor"},
-    {"web"},
-    {"admin", "fast_path", "handlers", "ops", "pages"},
-    {"app"},
-    {"cli"},
-    {"__main__"},
-)
-STANDS_ALONE = {"resource_server"}
-
-# Names the one home of a library; a package includes its submodules.
-ONLY_IN = {
-    "tornado.web": {"admin", "web", "handlers", "ops", "app", "pages.handlers"},
-    "sqlite3": {"storage.sqlite"},
-    "motor": {"storage.mongodb"},
-    "pymongo": {"storage.mongodb"},
-    "bson": {"storage.mongodb"},
-    "pydantic": {"settings"},
-    "pydantic_settings": {"settings"},
-    "click": {"cli"},
-    "argon2": {"passwords"},
-    "prometheus_client": {"metrics", "supervisor.metrics"},
-    "precis_i18n": {"usernames"},
-    "confusable_homoglyphs": {"usernames"},
-    "pytest": {"storage.contract"},
-}
-NOWHERE = {"random", "requests", "pickle", "marshal"}
-DISTRIBUTIONS = {
-    "argon2": "argon2-cffi",
-    "bson": "pymongo",
-    "confusable_homoglyphs": "confusable-homoglyphs",
-    "jwt": "PyJWT",
-    "precis_i18n": "precis-i18n",
-    "pydantic_core": "pydantic",
-    "pydantic_settings": "pydantic-settings",
-    "pythonjsonlogger": "python-json-logger",
-}
-MAY_CATCH_EVERYTHING = {
-    "extensions",
-    "fast_path",  # as Tornado does around its handlers
-    "limited_calls",
-    "permission_providers",
-    "revocations",  # a feed that ended would be missed by nobody
-    "server",
-}
 WEAK = {"md5", "sha1", "uuid1", "uuid3", "uuid5", "getrandbits"}
 SECRET = re.compile(
     r"(^|_)(token|secret|password|verifier|challenge|nonce|state|code|digest|hash|signature"
@@ -101,6 +44,8 @@ class Import:
 def unit_of(name: str) -> str:
     """Return the unit that the module with this name, relative to the package, belongs to."""
     first = name.partition(".")[0]
+    if f"{name}.".startswith("oauth2.handlers."):
+        return "oauth2.handlers"
     return "settings" if first.startswith("setting_") else first
 
 

@@ -15,6 +15,7 @@ from tornado_auth.administration import Administration
 from tornado_auth.administrators import Administrators
 from tornado_auth.api_keys import APIKeys
 from tornado_auth.audit import AuditLog, record_signing_key
+from tornado_auth.authorization_server import AuthorizationServer
 from tornado_auth.checks import FORGET_AFTER, Checks
 from tornado_auth.deletions import Deletions
 from tornado_auth.errors import SettingsError
@@ -91,6 +92,7 @@ class AuthServer:
         self._build_sessions()
         self._build_logins()
         self._build_administration()
+        self.oauth2 = AuthorizationServer(settings, self.storage, now=now)
         self._housekeeping: asyncio.Task[None] | None = None
 
     def _build_audit(self) -> None:
@@ -232,6 +234,7 @@ class AuthServer:
         await record_signing_key(
             self.audit_log, self.keys.kid, self.storage.spent_states, now=self.now()
         )
+        await self.oauth2.start()
         self._housekeeping = asyncio.ensure_future(self._keep_house())
 
     async def stop(self) -> None:
@@ -244,6 +247,7 @@ class AuthServer:
             stack.push_async_callback(self.local_accounts.close)
             stack.push_async_callback(self.extensions.close)
             stack.push_async_callback(self.permissions.close)
+            stack.push_async_callback(self.oauth2.stop)
             for provider in self.login_providers.values():
                 stack.push_async_callback(provider.close)
             if self._housekeeping is not None:

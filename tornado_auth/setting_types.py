@@ -26,6 +26,7 @@ _COMBINATION = re.compile(r"(first|last|union)\s*\((.*)\)")
 _ALIAS = re.compile(r"[!-9<-~]{1,128}")  # printable ASCII but : and ;
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]{2,}")
 _PROVIDER = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_SCOPE = re.compile(r"[A-Za-z0-9._:/-]{1,100}")
 _ORGANIZATION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})")
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?) ?([smhd]?)")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -225,6 +226,24 @@ def parse_scopes(value: object) -> tuple[str, ...]:
     return scopes
 
 
+def parse_scope_name(value: object) -> str:
+    """Return the name of a scope (RFC 6749 §3.3)."""
+    text = parse_text(value)
+    if not _SCOPE.fullmatch(text):
+        raise ValueError("is not the name of a scope. Use 1 to 100 of A-Z a-z 0-9 . _ : / -.")
+    return text
+
+
+def parse_scope_names(value: object) -> tuple[str, ...]:
+    """Return the names of scopes, each once."""
+    return tuple(dict.fromkeys(each(parse_scope_name, parse_words(value))))
+
+
+def parse_hosts(value: object) -> tuple[str, ...]:
+    """Return `host:port` entries in lower case."""
+    return each(_host_and_port, parse_words(value))
+
+
 def parse_restriction(value: object) -> tuple[str, ...]:
     """Return the entries of a list that keeps people out, and so must not be empty when set."""
     words = parse_words(value)
@@ -268,21 +287,21 @@ def parse_organizations(value: object) -> tuple[str, ...]:
     return each(_organization, parse_restriction(value))
 
 
-def parse_tables(value: object) -> object:
-    """Return a list of tables, which a variable holds as JSON."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value) if value.strip() else []
-        except ValueError:  # its text may quote the value
-            raise ValueError(f"is not JSON. {_A_TABLE}") from None
-    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
-        raise ValueError(f"is not a list of tables. {_A_TABLE}")
-    return value
+def tables(example: str) -> Callable[[object], object]:
+    """Return a reader of a list of tables, which a variable holds as JSON."""
+    remedy = f"Write {example}."
 
+    def parse_tables(value: object) -> object:
+        if isinstance(value, str):
+            try:
+                value = json.loads(value) if value.strip() else []
+            except ValueError:  # its text may quote the value
+                raise ValueError(f"is not JSON. {remedy}") from None
+        if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+            raise ValueError(f"is not a list of tables. {remedy}")
+        return value
 
-_A_TABLE = (
-    'Write [{"name": "...", "issuer": "https://...", "client_id": "...", "client_secret": "..."}].'
-)
+    return parse_tables
 
 
 def _entries(value: object, split: Callable[[str], Iterable[str]]) -> tuple[str, ...]:
@@ -365,6 +384,13 @@ def _email(entry: str) -> str:
 def _domain(entry: str) -> str:
     if not _DOMAIN.fullmatch(entry.lower()):
         raise ValueError("is not a domain name. Write it as in example.org.")
+    return entry.lower()
+
+
+def _host_and_port(entry: str) -> str:
+    host, _, port = entry.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError("is not a host with a port. Write host:port, as in 10.0.0.7:443.")
     return entry.lower()
 
 

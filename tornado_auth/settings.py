@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -20,19 +19,24 @@ from tornado_auth import setting_addresses as addresses
 from tornado_auth import setting_types as types
 from tornado_auth.errors import SettingsError
 from tornado_auth.next_urls import Handover
+from tornado_auth.setting_fields import (
+    URL,
+    Flag,
+    Issuer,
+    Origins,
+    RequestTimeout,
+    Text,
+    Timeout,
+    setting,
+)
+from tornado_auth.setting_oauth2 import OAuth2Settings
 from tornado_auth.setting_rules import RULES
 from tornado_auth.setting_sources import KnownSettings, RawSettings, read_sources, variable_of
 
 FORTNIGHT = 14 * 86400
-
-Text = Annotated[str, BeforeValidator(types.parse_text)]
-Flag = Annotated[bool, BeforeValidator(types.parse_flag)]
-Words = Annotated[tuple[str, ...], BeforeValidator(types.parse_words)]
-Origins = Annotated[tuple[str, ...], BeforeValidator(addresses.parse_origins)]
-URL = Annotated[str, BeforeValidator(addresses.parse_url)]
-Issuer = Annotated[str, BeforeValidator(addresses.parse_issuer)]
-Timeout = Annotated[float, BeforeValidator(types.timeout("0.1s", "60s"))]
-RequestTimeout = Annotated[float, BeforeValidator(types.timeout("1s", "5m"))]
+A_PROVIDER = (
+    '[{"name": "...", "issuer": "https://...", "client_id": "...", "client_secret": "..."}]'
+)
 
 
 class OIDCProviderSettings(BaseModel):
@@ -63,14 +67,6 @@ class SettingDescription:
     help: str
 
 
-def setting(default: Any, help: str, *, secret: bool = False, shown: str | None = None) -> Any:
-    """Declare a setting; a secret is left out of `repr`, `shown` describes a computed default."""
-    extra: JsonDict = {} if shown is None else {"shown": shown}
-    if callable(default):
-        return Field(default_factory=default, description=help, json_schema_extra=extra)
-    return Field(default, description=help, repr=not secret, json_schema_extra=extra)
-
-
 def _local_origin(fields: Mapping[str, Any]) -> str:
     listen = addresses.listen_address(fields["listen"])
     return addresses.parse_origin(f"http://localhost:{listen.port}") if listen.is_loopback else ""
@@ -80,7 +76,7 @@ def _idle_limit(fields: Mapping[str, Any]) -> int:
     return min(FORTNIGHT, int(fields["session_lifetime"]))
 
 
-class Settings(BaseSettings):
+class Settings(OAuth2Settings, BaseSettings):
     """Everything that can be set; `load_settings` makes it."""
 
     model_config = SettingsConfigDict(
@@ -171,7 +167,7 @@ class Settings(BaseSettings):
         False, "Whether GitHub is asked for organisations and teams, for mappings to our groups."
     )
     oidc_providers: Annotated[
-        tuple[OIDCProviderSettings, ...], BeforeValidator(types.parse_tables)
+        tuple[OIDCProviderSettings, ...], BeforeValidator(types.tables(A_PROVIDER))
     ] = setting(
         (),
         "OpenID Connect issuers to sign in with, each with `name`, `issuer`, `client_id`, "

@@ -14,19 +14,29 @@ from tornado_auth.models import (
     AdminInvitation,
     Assignment,
     AuditEvent,
+    AuthorizationCode,
+    Client,
+    Consent,
     CountedAttempt,
+    DeviceCode,
+    Grant,
     Group,
     GroupMapping,
     HandoverCode,
     Identity,
+    InitialAccessToken,
     Membership,
+    OpaqueAccessToken,
     Password,
+    PushedRequest,
     Record,
+    RefreshToken,
     Revocation,
     Role,
     Session,
     SpentState,
     User,
+    UserClaims,
     UsernameClaim,
 )
 from tornado_auth.storage import Storage, open_backend
@@ -105,6 +115,26 @@ RECORDS: list[Record] = [
     GroupMapping(id="p:acme", provider="p", upstream="acme", group="staff", created_at=1),
     AdminInvitation(id="i", created_at=1),
     AuditEvent(id="a", at=1, action="login", details=("a=b",)),
+    Client(id="c-1", redirect_uris=("https://app.example/cb",), scope=("openid",), created_at=1),
+    InitialAccessToken(id="t", created_at=1),
+    Consent(id="u1:c-1", user_id="u1", client_id="c-1", created_at=1, confirmed_at=1),
+    Grant(
+        id="g",
+        user_id="u1",
+        client_id="c-1",
+        session_id="s",
+        consent_id="u1:c-1",
+        auth_time=1,
+        created_at=1,
+    ),
+    AuthorizationCode(
+        id="ac", grant_id="g", client_id="c-1", redirect_uri="https://app.example/cb", valid_until=1
+    ),
+    RefreshToken(id="rt", grant_id="g", client_id="c-1", valid_until=1, created_at=1),
+    OpaqueAccessToken(id="at", client_id="c-1", sub="c-1", issued_at=1),
+    DeviceCode(id="dc", user_code="uc", client_id="c-1", interval=5, created_at=1, valid_until=1),
+    PushedRequest(id="pr", client_id="c-1", parameters="{}"),
+    UserClaims(id="u1", updated_at=1),
 ]
 
 
@@ -243,6 +273,16 @@ async def test_every_record_type_of_the_service_is_kept(url: str, clock: FakeClo
         storage.group_mappings,
         storage.admin_invitations,
         storage.audit_events,
+        storage.clients,
+        storage.initial_access_tokens,
+        storage.consents,
+        storage.grants,
+        storage.authorization_codes,
+        storage.refresh_tokens,
+        storage.access_tokens,
+        storage.device_codes,
+        storage.pushed_requests,
+        storage.user_claims,
     ]
     assert [type(record) for record in RECORDS] == list(RECORD_TYPES)
     for collection, record in zip(collections, RECORDS, strict=True):

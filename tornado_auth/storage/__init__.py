@@ -18,19 +18,29 @@ from tornado_auth.models import (
     AdminInvitation,
     Assignment,
     AuditEvent,
+    AuthorizationCode,
+    Client,
+    Consent,
     CountedAttempt,
+    DeviceCode,
+    Grant,
     Group,
     GroupMapping,
     HandoverCode,
     Identity,
+    InitialAccessToken,
     Membership,
+    OpaqueAccessToken,
     Password,
+    PushedRequest,
     Record,
+    RefreshToken,
     Revocation,
     Role,
     Session,
     SpentState,
     User,
+    UserClaims,
     UsernameClaim,
 )
 from tornado_auth.storage.guard import GuardedCollection
@@ -140,6 +150,16 @@ class Storage:
         self.group_mappings = self._guarded(GroupMapping)
         self.admin_invitations = self._guarded(AdminInvitation)
         self.audit_events = self._guarded(AuditEvent)
+        self.clients = self._guarded(Client)
+        self.initial_access_tokens = self._guarded(InitialAccessToken)
+        self.consents = self._guarded(Consent)
+        self.grants = self._guarded(Grant)
+        self.authorization_codes = self._guarded(AuthorizationCode)
+        self.refresh_tokens = self._guarded(RefreshToken)
+        self.access_tokens = self._guarded(OpaqueAccessToken)
+        self.device_codes = self._guarded(DeviceCode)
+        self.pushed_requests = self._guarded(PushedRequest)
+        self.user_claims = self._guarded(UserClaims)
 
     def _guarded(self, record_type: type[R]) -> Collection[R]:
         return GuardedCollection(self._backend.collection(record_type), record_type, self._now)
