@@ -34,8 +34,6 @@ from tornado_auth.resource_server.signed_tokens import (
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 RSA_BITS = 2048
-SLOW_RSA_BITS = 3072  # one signature from here on holds up the loop for 1 ms and more
-INLINE_SIGNATURES = 2  # of a quick RSA key, per turn of the loop
 
 _PEM_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 _THUMBPRINT_MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y")}
@@ -80,11 +78,8 @@ class KeySet:
         named = [self._signing, *map(VerificationKey.of, verification_keys)]
         self._keys = {key.kid: key for key in named}
         self._jws = jwt.PyJWS(algorithms=ALGORITHMS)
-        self._is_slow = (
-            isinstance(private_key, rsa.RSAPrivateKey) and private_key.key_size >= SLOW_RSA_BITS
-        )
+        self._is_slow = isinstance(private_key, rsa.RSAPrivateKey)
         self._executor: ThreadPoolExecutor | None = None
-        self._signed_this_turn = 0
 
     @classmethod
     def from_pem(
@@ -130,28 +125,17 @@ class KeySet:
     async def sign(self, claims: Mapping[str, object], *, typ: str) -> str:
         """Return the claims as a token of this kind.
 
-        ES256, EdDSA and a lone RS256 signature take 40 to 250 µs, less than a thread's hand-over
-        costs, so they are made at once. A queue of RSA signatures, or a long RSA key, would hold up
-        every other request: these go to one thread, as OpenSSL lets the loop run meanwhile.
+        ES256 and EdDSA signatures take 40 µs, less than a thread's hand-over costs, so they are
+        made at once. An RSA signature takes 20 times as long and would hold up every other request:
+        these go to one thread, as OpenSSL lets the loop run meanwhile.
         """
         payload = json.dumps(claims, separators=(",", ":"), allow_nan=False).encode()
-        loop = asyncio.get_running_loop()
-        if not self._must_wait(loop):
+        if not self._is_slow:
             return self._sign(payload, typ)
         if self._executor is None:
             self._executor = ThreadPoolExecutor(1, thread_name_prefix="tornado_auth-sign")
+        loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, self._sign, payload, typ)
-
-    def _must_wait(self, loop: asyncio.AbstractEventLoop) -> bool:
-        if self._is_slow or self.algorithm != "RS256":
-            return self._is_slow
-        if self._signed_this_turn == 0:
-            loop.call_soon(self._start_turn)
-        self._signed_this_turn += 1
-        return self._signed_this_turn > INLINE_SIGNATURES
-
-    def _start_turn(self) -> None:
-        self._signed_this_turn = 0
 
     def _sign(self, payload: bytes, typ: str) -> str:
         return self._jws.encode(
