@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from tornado_auth.errors import InvalidToken, SettingsError
+from tornado_auth.resource_server.key_sets import is_factorable
 from tornado_auth.resource_server.signed_tokens import (
     ALGORITHMS,
     PublicKey,
@@ -149,16 +150,27 @@ class KeySet:
 
         Raises InvalidToken whatever is wrong with it.
         """
+        claims = self.read(token, typ=typ)
+        try:
+            check_claims(claims, issuer=issuer, audience=audience, now=now)
+        except TokenRejected as error:
+            raise InvalidToken(str(error)) from None
+        return claims
+
+    def read(self, token: str, *, typ: str) -> dict[str, Any]:
+        """Return the claims of a token of this kind, for whomever and whenever it may be.
+
+        For who has more than one audience, or takes a token that is over as a hint: the rest is
+        theirs to check. Raises InvalidToken if it is not of our making.
+        """
         try:
             header = read_header(token, typ=typ)
             key = self._keys.get(header.kid)
             if key is None or key.algorithm != header.algorithm:
                 raise TokenRejected("no key of ours, or not its algorithm")
-            claims = read_claims(token, key.public_key, key.algorithm)
-            check_claims(claims, issuer=issuer, audience=audience, now=now)
+            return read_claims(token, key.public_key, key.algorithm)
         except TokenRejected as error:
             raise InvalidToken(str(error)) from None
-        return claims
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """Return the JWK set (RFC 7517 §5), the key that signs first."""
@@ -223,6 +235,9 @@ def _is_fit(key: object, variable: str, problems: list[str]) -> bool:
                 f"{variable}: is an RSA key of {key.key_size} bits, {RSA_BITS} are the least. "
                 + _NEW_KEY
             )
+            return False
+        if is_factorable(key):
+            problems.append(f"{variable}: is an RSA key that can be factored (ROCA). {_NEW_KEY}")
             return False
         return True
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):

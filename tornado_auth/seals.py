@@ -17,7 +17,11 @@ def make_seal(purpose: str, secrets: Iterable[str]) -> MultiFernet:
     return MultiFernet([_fernet(purpose, secret) for secret in secrets])
 
 
-def _fernet(purpose: str, secret: str) -> Fernet:
+def derive_key(purpose: str, secret: str) -> bytes:
+    """Return the key of 32 bytes that one of the secrets stands for, for this purpose alone."""
     info = f"tornado_auth {purpose}".encode()
-    key = HKDF(SHA256(), 32, salt=None, info=info).derive(secret.encode())
-    return Fernet(base64.urlsafe_b64encode(key))
+    return HKDF(SHA256(), 32, salt=None, info=info).derive(secret.encode())
+
+
+def _fernet(purpose: str, secret: str) -> Fernet:
+    return Fernet(base64.urlsafe_b64encode(derive_key(purpose, secret)))

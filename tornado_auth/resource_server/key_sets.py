@@ -29,10 +29,15 @@ logger = logging.getLogger(__name__)
 
 MAX_KEYS_SIZE = 256 * 1024
 RSA_BITS = range(2048, 8192 + 1)  # shorter is weak; longer lets an issuer burn our CPU
+MODEST_RSA_BITS = range(2048, 4096 + 1)  # for keys that anybody may bring
+RSA_EXPONENTS = range(3, 1 << 32, 2)  # larger costs as much as signing, for each signature
 RETRY_WITHOUT_KEYS = 5  # seconds until the next attempt while there is no key at all
 
 _KEY_TYPES = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}
-_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+
+_SMALL_PRIMES = [n for n in range(3, 168) if all(n % divisor for divisor in range(2, n))]
+_POWERS = {p: {pow(65537, exponent, p) for exponent in range(p)} for p in _SMALL_PRIMES}
 
 Keys = Mapping[tuple[str, str], PublicKey]
 
@@ -41,17 +46,29 @@ class KeysUnavailable(Exception):
     """Tell that no key was ever fetched, so that no token can be judged: answer 503, not 401."""
 
 
-def algorithm_of(key: object) -> str | None:
+def algorithm_of(key: object, rsa_bits: range = RSA_BITS) -> str | None:
     """Name the one algorithm that a public key may verify, None for a key that is not fit."""
     if isinstance(key, RSAPublicKey):
-        return "RS256" if key.key_size in RSA_BITS else None
+        is_fit = key.key_size in rsa_bits and key.public_numbers().e in RSA_EXPONENTS
+        return "RS256" if is_fit and not is_factorable(key) else None
     if isinstance(key, EllipticCurvePublicKey):
         return "ES256" if isinstance(key.curve, SECP256R1) else None
     return "EdDSA" if isinstance(key, Ed25519PublicKey) else None
 
 
-def _jwk_key(jwk: Mapping[str, Any]) -> tuple[tuple[str, str], PublicKey] | None:
-    """Return a key of a JWK set, None if it is not for verifying or not fit for it."""
+def is_factorable(key: RSAPublicKey) -> bool:
+    """Tell whether an RSA key looks like those of a faulty generator (ROCA, CVE-2017-15361).
+
+    Their moduli are powers of 65537 modulo every small prime; of other keys, one in 2^27 is.
+    """
+    modulus = key.public_numbers().n
+    return all(modulus % prime in powers for prime, powers in _POWERS.items())
+
+
+def jwk_key(
+    jwk: Mapping[str, Any], rsa_bits: range = RSA_BITS
+) -> tuple[tuple[str, str], PublicKey] | None:
+    """Return kid, algorithm and key of a JWK, None if it is not for verifying or not fit for it."""
     algorithm = _KEY_TYPES.get(str(jwk.get("kty")), "")
     kid, operations = jwk.get("kid", ""), jwk.get("key_ops", ["verify"])
     is_for_us = (
@@ -60,7 +77,7 @@ def _jwk_key(jwk: Mapping[str, Any]) -> tuple[tuple[str, str], PublicKey] | None
         and isinstance(operations, list)
         and "verify" in operations
         and isinstance(kid, str)
-        and not _PRIVATE_MEMBERS & jwk.keys()
+        and not PRIVATE_MEMBERS & jwk.keys()
     )
     if not is_for_us:
         return None
@@ -68,10 +85,10 @@ def _jwk_key(jwk: Mapping[str, Any]) -> tuple[tuple[str, str], PublicKey] | None
         key = jwt.PyJWK(dict(jwk), algorithm=algorithm).key
     except (jwt.PyJWTError, UnsupportedAlgorithm, ValueError, TypeError, AttributeError):
         return None
-    return ((kid, algorithm), key) if algorithm_of(key) == algorithm else None
+    return ((kid, algorithm), key) if algorithm_of(key, rsa_bits) == algorithm else None
 
 
-def jwks_keys(data: bytes) -> Keys:
+def jwks_keys(data: bytes, rsa_bits: range = RSA_BITS) -> Keys:
     """Read a JWK set (RFC 7517 §5) and skip the keys that are not for us; raises ValueError.
 
     The only key of an algorithm is found under the kid "" too: OpenID Connect Core §10.1 lets a
@@ -80,7 +97,7 @@ def jwks_keys(data: bytes) -> Keys:
     listed = read_json_object(data).get("keys")
     if not isinstance(listed, list):
         raise ValueError("not a JWK set")
-    found = [key for jwk in listed if isinstance(jwk, dict) and (key := _jwk_key(jwk))]
+    found = [key for jwk in listed if isinstance(jwk, dict) and (key := jwk_key(jwk, rsa_bits))]
     keys = dict(found)
     for algorithm in ALGORITHMS:
         same = [key for (_, name), key in found if name == algorithm]

@@ -70,7 +70,10 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constan
 def read_json_object(data: bytes) -> dict[str, Any]:
     """Read a JSON object that every reader reads alike; raises ValueError."""
     try:
-        value = _DECODER.decode(data.decode("utf-8"))
+        text = data.decode("utf-8")
+        value = _DECODER.decode(text)
+        if "\\u" in text:  # half of a surrogate pair is no character: it cannot be written
+            json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not isinstance(value, dict):
@@ -83,10 +86,7 @@ def read_header(token: str, *, typ: str, algorithms: Collection[str] = ALGORITHM
 
     Length and shape come first: what is oversized or encrypted costs neither base64 nor JSON.
     """
-    if not isinstance(token, str) or len(token) > MAX_TOKEN_LENGTH:
-        raise TokenRejected("not a string of at most 8 KiB")
-    if not _is_compact(token):
-        raise TokenRejected("not a signed token in compact form")
+    _check_shape(token)
     header = _header_of(token.partition(".")[0])
     if header.algorithm not in algorithms:
         raise TokenRejected("the algorithm is not allowed")
@@ -95,14 +95,35 @@ def read_header(token: str, *, typ: str, algorithms: Collection[str] = ALGORITHM
     return header
 
 
-@lru_cache(maxsize=64)  # nearly all tokens begin alike
-def _header_of(encoded: str) -> Header:
+def read_header_members(token: str) -> dict[str, Any]:
+    """Return the header of a token that brings its own key; nothing of it is checked or proven.
+
+    For proofs of possession alone (RFC 9449 §4.2). Raises TokenRejected.
+    """
+    _check_shape(token)
+    return _members_of(token.partition(".")[0])
+
+
+def _check_shape(token: str) -> None:
+    if not isinstance(token, str) or len(token) > MAX_TOKEN_LENGTH:
+        raise TokenRejected("not a string of at most 8 KiB")
+    if not _is_compact(token):
+        raise TokenRejected("not a signed token in compact form")
+
+
+def _members_of(encoded: str) -> dict[str, Any]:
     try:
         header = read_json_object(_decoded(encoded))
     except ValueError:
         raise TokenRejected("the header is not a JSON object") from None
     if "crit" in header or "b64" in header:
         raise TokenRejected("the header asks for an extension")  # RFC 7515 §4.1.11, RFC 7797 §6
+    return header
+
+
+@lru_cache(maxsize=64)  # nearly all tokens begin alike
+def _header_of(encoded: str) -> Header:
+    header = _members_of(encoded)
     kid, algorithm, typ = header.get("kid"), header.get("alg"), header.get("typ")
     if not (isinstance(kid, str) and kid):
         raise TokenRejected("the header names no key")
@@ -121,8 +142,16 @@ def read_claims(token: str, key: PublicKey, algorithm: str) -> dict[str, Any]:
         _verify(key, algorithm, _decoded(signature), signed.encode())
     except (InvalidSignature, ValueError, TypeError):
         raise BadSignature("the signature is not of this key") from None
+    return read_unproven_claims(token)
+
+
+def read_unproven_claims(token: str) -> dict[str, Any]:
+    """Return the claims of a token whose header was read, whoever signed it.
+
+    To refuse what is not even worth a look at the signature. Raises TokenRejected.
+    """
     try:
-        return read_json_object(_decoded(signed.partition(".")[2]))
+        return read_json_object(_decoded(token.split(".")[1]))
     except ValueError:
         raise TokenRejected("the claims are not a JSON object") from None
 
