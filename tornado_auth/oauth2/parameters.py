@@ -4,7 +4,7 @@ Owns how they are read from a query or a form. Never knows which endpoint they a
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from urllib.parse import parse_qsl, urlencode
 
 from tornado_auth.oauth2.errors import InvalidRequest
@@ -73,6 +73,10 @@ class Parameters:
         """Return a copy in which some have other values, or none."""
         values = {**self._values, **changes}
         return Parameters((name, value) for name, given in values.items() for value in given)
+
+    def only(self, names: Collection[str]) -> "Parameters":
+        """Return a copy with these alone."""
+        return self.replaced({name: () for name in self._values if name not in names})
 
     def to_query(self) -> str:
         """Return them as the query of an address."""

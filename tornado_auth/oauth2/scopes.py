@@ -47,16 +47,18 @@ class Scopes:
 
         They are known; whether they are for a client is for `for_client` to say.
         """
-        if self._separator:
-            text = text.replace(self._separator, " ").strip()
-        if not text:
-            return ()
-        if not _SYNTAX.fullmatch(text):
+        wanted = self.names(text)
+        if wanted and not _SYNTAX.fullmatch(" ".join(wanted)):
             raise InvalidScope("The scope is malformed.")
-        wanted = tuple(dict.fromkeys(text.split()))
         if not self.descriptions.keys() >= set(wanted):
             raise InvalidScope("There is no such scope.")
         return wanted
+
+    def names(self, text: str) -> tuple[str, ...]:
+        """Return what stands in a `scope` parameter, whatever it is, each once."""
+        if self._separator:
+            text = text.replace(self._separator, " ")
+        return tuple(dict.fromkeys(name for name in text.split(" ") if name))
 
     def for_client(
         self, text: str, client: Client, *, without: Collection[str] = ()
