@@ -10,7 +10,7 @@ from tornado_auth.keys import KeySet
 from tornado_auth.models import Session, TokenType
 
 
-class TokenIssuer:
+class PermissionTokens:
     """Sign tokens for services; `permission_lifetime` is in seconds."""
 
     def __init__(

@@ -5,13 +5,34 @@ Never stored, and never a request or an answer of HTTP.
 
 from dataclasses import dataclass, field
 
-from tornado_auth.models import Client, Grant, User
+from tornado_auth.models import Actor, Client, Grant, User
+from tornado_auth.oauth2.parameters import Parameters
 
 CODE = "authorization_code"
 REFRESH = "refresh_token"
 CLIENT_CREDENTIALS = "client_credentials"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+
+# How clients authenticate (RFC 7591 §2, OpenID Connect Core §9).
+SECRET_BASIC = "client_secret_basic"  # noqa: S105 - a name
+SECRET_POST = "client_secret_post"  # noqa: S105 - a name
+PRIVATE_KEY_JWT = "private_key_jwt"
+NO_AUTHENTICATION = "none"
+AUTH_METHODS = (SECRET_BASIC, SECRET_POST, PRIVATE_KEY_JWT, NO_AUTHENTICATION)
+
+ACR = "1"  # of every sign-in: somebody at a browser; more is not told apart
+
+A_CLIENT = Actor(via="client")  # for the audit log: what a client does is not done by a user
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRequest:
+    """A token request of a client that is who it says; `jkt` names the key of its DPoP proof."""
+
+    client: Client
+    parameters: Parameters
+    jkt: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +54,13 @@ class Authorization:
     audience: tuple[str, ...] = ()
     nonce: str = field(default="", repr=False)
     jkt: str = ""
+    refresh_jkt: str = ""
     has_refresh_token: bool = False
     refresh_token: str = field(default="", repr=False)
     has_id_token: bool = False
     until: int | None = None
     act: str = ""
     issued_token_type: str = ""
-    tells_scope: bool = False  # the scope differs from what was asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
