@@ -15,7 +15,7 @@ from tornado_auth.errors import StorageUnavailable
 from tornado_auth.models import Identity, Session
 from tornado_auth.sessions import HANDOVER_LIFETIME, Sessions
 from tornado_auth.storage import Storage
-from tornado_auth.tokens import TokenIssuer
+from tornado_auth.tokens import PermissionTokens
 
 ISSUER = "https://auth.example.org"
 LIFETIME = 3600
@@ -255,7 +255,7 @@ class TestHandover:
 class TestPermissionToken:
     # S105 D11
     async def test_it_is_for_one_service_and_for_minutes(self, clock: FakeClock) -> None:
-        issuer = TokenIssuer(key_set(), issuer=ISSUER, permission_lifetime=300, now=clock)
+        issuer = PermissionTokens(key_set(), issuer=ISSUER, permission_lifetime=300, now=clock)
         session = Session(
             id="session-ann",
             user_id="ann",

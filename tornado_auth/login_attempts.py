@@ -46,7 +46,12 @@ class LoginAttempts:
         self._now = now
 
     def begin(
-        self, provider: str, *, next: str = "", link_user_id: str = ""
+        self,
+        provider: str,
+        *,
+        next: str = "",
+        link_user_id: str = "",
+        asks_again: bool = False,
     ) -> tuple[LoginAttempt, str]:
         """Make an attempt and its sealed form, which only the browser that starts it may get."""
         attempt = LoginAttempt(
@@ -56,6 +61,7 @@ class LoginAttempts:
             code_verifier=secrets.token_urlsafe(48),
             next=next,
             link_user_id=link_user_id,
+            asks_again=asks_again,
             started_at=self._now(),
         )
         plain = json.dumps(dataclasses.asdict(attempt)).encode()

@@ -33,6 +33,7 @@ from tornado_auth.upstream.http import (
     same_text,
     upstream_failure,
 )
+from tornado_auth.upstream.logout_tokens import UpstreamLogout
 from tornado_auth.upstream.relying_party import RelyingParty
 
 if TYPE_CHECKING:
@@ -55,8 +56,11 @@ _CODE = re.compile(r"[!-~]{1,2048}")
 class LoginProvider(BearerOAuth2Mixin):
     """Somebody who vouches for people: where to send a browser, and whom it came back as.
 
-    `name` is the key of its identities, `label` is for people.
+    `name` is the key of its identities, `label` is for people. `ask_again` is the `prompt` that
+    keeps it from going by a session of its own.
     """
+
+    ask_again = "select_account"
 
     def __init__(
         self, name: str, label: str, *, registration: Registration, scopes: Sequence[str]
@@ -79,6 +83,7 @@ class LoginProvider(BearerOAuth2Mixin):
             "state": attempt.state,
             "code_challenge": code_challenge(attempt.code_verifier),
             "code_challenge_method": "S256",
+            **({"prompt": self.ask_again} if attempt.asks_again else {}),
             **self._extra_parameters(attempt),
         }
         return url_concat(metadata.authorization_endpoint, parameters)
@@ -99,6 +104,10 @@ class LoginProvider(BearerOAuth2Mixin):
         if not _CODE.fullmatch(code):
             raise upstream_failure(self.name, "no_code")
         return await self._identify(attempt, code)
+
+    async def read_logout(self, token: str) -> UpstreamLogout | None:
+        """Return whose session ended here; raises InvalidToken. None if it sends no such tokens."""
+        return None
 
     async def close(self) -> None:
         """Let go of the HTTP client."""
@@ -220,6 +229,8 @@ class GitHubProvider(GitHubOAuth2Mixin, LoginProvider):
 class OpenIDConnectProvider(LoginProvider):
     """Any issuer that has OpenID Connect Discovery; `groups_claim` is "" if none has groups."""
 
+    ask_again = "login"
+
     def __init__(
         self,
         name: str,
@@ -253,7 +264,13 @@ class OpenIDConnectProvider(LoginProvider):
         self._check_claims(claims)
         userinfo = await self._relying_party.userinfo(access_token, claims["sub"])
         merged = merge_claims(claims, userinfo)
-        return asserted_identity(self.name, claims["sub"], merged, groups=self._groups(merged))
+        return asserted_identity(
+            self.name, claims["sub"], merged, groups=self._groups(merged), sid=claims.get("sid")
+        )
+
+    async def read_logout(self, token: str) -> UpstreamLogout | None:
+        """See LoginProvider."""
+        return await self._relying_party.read_logout(token)
 
     def _groups(self, claims: Mapping[str, Any]) -> tuple[str, ...] | None:
         if not self._groups_claim:
@@ -274,6 +291,8 @@ class GoogleProvider(GoogleOAuth2Mixin, OpenIDConnectProvider):
 
     Tornado's own methods work on it too, within our limits, once the configuration was read.
     """
+
+    ask_again = "select_account"  # it has no other
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ one-time codes by which another site gets such a token. Never answers whether a 
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
@@ -25,7 +25,12 @@ _MAX_USER_AGENT = 256
 
 
 class Sessions:
-    """The sessions of all users; `lifetime` is their absolute limit in seconds."""
+    """The sessions of all users; `lifetime` is their absolute limit in seconds.
+
+    `on_end` is called for each session that is ended; it takes no time and never raises. That is
+    once, or more often where the store does not say whether it ended.
+    `on_replace` is called with the ids of a session that is about to end and of the next one.
+    """
 
     def __init__(
         self,
@@ -37,6 +42,8 @@ class Sessions:
         issuer: str,
         lifetime: int,
         now: Callable[[], int],
+        on_end: Callable[[Session], Awaitable[None]] | None = None,
+        on_replace: Callable[[str, str], Awaitable[None]] | None = None,
     ) -> None:
         self._sessions = sessions
         self._handover_codes = handover_codes
@@ -45,6 +52,8 @@ class Sessions:
         self._issuer = issuer
         self._lifetime = lifetime
         self._now = now
+        self._on_end = on_end
+        self._on_replace = on_replace
 
     async def start(
         self,
@@ -53,6 +62,7 @@ class Sessions:
         amr: tuple[str, ...] = (),
         user_agent: str = "",
         remote_ip: str = "",
+        upstream_sid: str = "",
     ) -> Session:
         """Start a session for whoever just proved to be this identity."""
         now = self._now()
@@ -67,6 +77,7 @@ class Sessions:
             last_seen_at=now,
             user_agent=_printable(user_agent),
             remote_ip=remote_ip,
+            upstream_sid=upstream_sid,
             expires_at=now + self._lifetime,
         )
         await self._sessions.insert(session)
@@ -93,10 +104,17 @@ class Sessions:
         found = [each for each in await self._all_of(user_id) if each.provider != API_KEY]
         return sorted(found, key=lambda session: session.last_seen_at, reverse=True)
 
+    async def of_upstream(self, upstream_sid: str) -> list[Session]:
+        """Return the live sessions that began in one session at a login provider."""
+        return await self._all(upstream_sid=upstream_sid)
+
     async def _all_of(self, user_id: str) -> list[Session]:
+        return await self._all(user_id=user_id)
+
+    async def _all(self, **equal: str) -> list[Session]:
         found: list[Session] = []
         while page := await self._sessions.find(
-            user_id=user_id, after=found[-1].id if found else "", limit=PAGE
+            after=found[-1].id if found else "", limit=PAGE, **equal
         ):
             found += page
         return found
@@ -107,9 +125,24 @@ class Sessions:
             ended = await self._sessions.delete(session.id)
         except StorageUnavailable:
             self._revocations.user_may_have_changed(session.user_id)
+            await self._tell_end(session)  # whoever tries again may find nothing left to end
             raise
-        await self._revocations.session_ended(session.id)
+        try:
+            await self._revocations.session_ended(session.id)
+        finally:
+            if ended:
+                await self._tell_end(session)
         return ended
+
+    async def _tell_end(self, session: Session) -> None:
+        if self._on_end is not None:
+            await self._on_end(session)
+
+    async def replace(self, old: Session, new: Session) -> bool:
+        """End a session whose user has just begun another one, which keeps what hangs on it."""
+        if self._on_replace is not None:
+            await self._on_replace(old.id, new.id)
+        return await self.end(old)
 
     async def end_all(self, user_id: str, *, keys: bool = True) -> int:
         """End every session of a user everywhere and return how many there were.

@@ -3,15 +3,10 @@
 oidc_provider   OpenID providers that somebody else wrote (npm oidc-provider), for the test run
 fake_github     a server like GitHub, for one test
 fake_oidc       an OpenID provider that can be made to lie, for one test
-
-Without node and npm the tests that need `oidc_provider` are skipped; where CI=true or
-REQUIRE_ALL_TESTS=1 they fail.
 """
 
 import ctypes
 import json
-import os
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -22,13 +17,13 @@ from pathlib import Path
 
 import pytest
 
+from tests import npm
 from tests.ports import free_port
 from tests.providers.fake_oidc import FakeOIDC
 from tests.providers.fakes import FakeGitHub
 
 OP = Path(__file__).parent / "op"
 START_LIMIT = 30.0
-INSTALL_LIMIT = 300.0
 CALLBACK = "/auth/oauth_callback"
 NAMES = ("corp", "partner", "oidc")  # what tests may call an issuer that is not Google
 PR_SET_PDEATHSIG = 1
@@ -65,29 +60,8 @@ class OIDCProvider:
     client_secret: str = "a+secret/of: the tests & nobody else"
 
 
-def _require(program: str) -> str:
-    path = shutil.which(program)
-    if path:
-        return path
-    sentence = f"There is no {program}: install Node.js 18 or newer."
-    if os.environ.get("CI") == "true" or os.environ.get("REQUIRE_ALL_TESTS") == "1":
-        pytest.fail(sentence)
-    pytest.skip(sentence)
-
-
 def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _install(npm: str) -> None:
-    if not (OP / "node_modules" / "oidc-provider").is_dir():
-        subprocess.run(
-            [npm, "ci", "--no-audit", "--no-fund"],
-            cwd=OP,
-            check=True,
-            timeout=INSTALL_LIMIT,
-            stdout=subprocess.DEVNULL,
-        )
 
 
 def start_oidc_provider(
@@ -138,8 +112,8 @@ def start_oidc_provider(
 
 @pytest.fixture(scope="session")
 def oidc_provider() -> Iterator[OIDCProvider]:
-    node = _require("node")
-    _install(_require("npm"))
+    node = npm.require("node")
+    npm.install(OP)
     with tempfile.TemporaryDirectory() as folder:
         process, provider = start_oidc_provider(node, Path(folder) / "log")
         yield provider

@@ -1,6 +1,7 @@
 """ID tokens of a provider that lies: each lie is found, none is believed."""
 
 import base64
+import dataclasses
 import json
 
 import jwt
@@ -63,6 +64,23 @@ async def test_an_id_token_with_a_wrong_claim_is_refused(corp, fake_oidc, attemp
         fake_oidc.sign = _raw_signed
     assert await refusal_reason(corp, fake_oidc, attempt, caplog) == reason
     assert fake_oidc.requests_to("/me") == []
+
+
+# S081
+@pytest.mark.parametrize("auth_time", [1_799_999_900, None, "1800000000", 1_800_000_000])
+async def test_a_sign_in_of_before_is_none_where_a_new_one_was_asked_for(
+    corp, fake_oidc, attempt, caplog, auth_time
+):
+    def again(provider):
+        return dataclasses.replace(attempt(provider), asks_again=True)
+
+    fake_oidc.claims = {"auth_time": auth_time}
+    if auth_time in (None, 1_800_000_000):
+        assert (await sign_in(corp, fake_oidc, again)).subject == "1001"
+    else:
+        reason = await refusal_reason(corp, fake_oidc, again, caplog)
+        assert reason == "id_token_auth_time"
+    assert (await sign_in(corp, fake_oidc, attempt)).subject == "1001"
 
 
 def _raw_signed(claims: dict) -> str:

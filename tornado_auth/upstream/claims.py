@@ -49,8 +49,9 @@ def asserted_identity(
     claims: Mapping[str, Any],
     *,
     groups: tuple[str, ...] | None = None,
+    sid: object = None,
 ) -> AssertedIdentity:
-    """Read standard claims; drops every one of the wrong type or form."""
+    """Read standard claims; drops every one of the wrong type or form, and such a `sid`."""
     email = verified_email(claims.get("email"), claims.get("email_verified"))
     username = plain_text(claims.get("preferred_username")) or email
     methods = claims.get("amr")
@@ -63,6 +64,7 @@ def asserted_identity(
         avatar_url=avatar_url(claims.get("picture")),
         amr=tuple(filter(None, map(plain_text, methods[:10]))) if isinstance(methods, list) else (),
         groups=groups,
+        sid=sid if isinstance(sid, str) and plain_text(sid) == sid else "",
     )
 
 

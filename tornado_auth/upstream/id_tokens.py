@@ -40,6 +40,8 @@ async def verify_id_token(
         raise InvalidToken("id_token_iss")
     _check_audience(claims, client_id)
     _check_times(claims, now, attempt.started_at)
+    if attempt.asks_again:
+        _check_auth_time(claims.get("auth_time", now), attempt.started_at)
     if not same_text(claims.get("nonce"), attempt.nonce):
         raise InvalidToken("id_token_nonce")
     if not isinstance(claims.get("sub"), str) or not _SUBJECT.fullmatch(claims["sub"]):
@@ -86,6 +88,12 @@ def _check_times(claims: dict[str, Any], now: int, started_at: int) -> None:
         raise InvalidToken("id_token_iat")
     if not _is_number(not_before) or not_before > now + LEEWAY:
         raise InvalidToken("id_token_nbf")
+
+
+def _check_auth_time(auth_time: object, started_at: int) -> None:
+    """Refuse a sign-in of before, where a new one was asked for; not every issuer tells."""
+    if not _is_number(auth_time) or auth_time < started_at - LEEWAY:
+        raise InvalidToken("id_token_auth_time")
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:

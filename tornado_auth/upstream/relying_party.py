@@ -13,7 +13,7 @@ from tornado.httpclient import AsyncHTTPClient
 
 from tornado_auth.errors import InvalidToken
 from tornado_auth.models import LoginAttempt
-from tornado_auth.resource_server import RemoteKeySet
+from tornado_auth.resource_server import KeysUnavailable, RemoteKeySet
 from tornado_auth.upstream.discovery import Discovery, ProviderMetadata
 from tornado_auth.upstream.http import (
     Registration,
@@ -24,6 +24,7 @@ from tornado_auth.upstream.http import (
     upstream_failure,
 )
 from tornado_auth.upstream.id_tokens import verify_id_token
+from tornado_auth.upstream.logout_tokens import UpstreamLogout, read_logout_token
 
 
 class RelyingParty:
@@ -85,6 +86,20 @@ class RelyingParty:
         if userinfo.get("sub") != subject:
             raise upstream_failure(self._provider, "userinfo_sub")
         return userinfo
+
+    async def read_logout(self, token: str) -> UpstreamLogout:
+        """Check a logout token; raises InvalidToken, whose message names what is wrong."""
+        metadata = await self.metadata()
+        try:
+            return await read_logout_token(
+                token,
+                self._key_set(metadata.jwks_uri),
+                issuer=metadata.issuer,
+                client_id=self._registration.client_id,
+                now=self._now(),
+            )
+        except KeysUnavailable:
+            raise upstream_failure(self._provider, "keys_unavailable") from None
 
     def _key_set(self, jwks_uri: str) -> RemoteKeySet:
         if self._keys is None or self._keys[0] != jwks_uri:
