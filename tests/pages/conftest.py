@@ -2,6 +2,7 @@
 
 chromium, open_window  real Chromium: see tests/browser.py
 site                   another web site, and what browsers brought to it
+make_world, world      a service with clients: see tests/oauth2/world.py
 house, anna            a service with people, groups and roles, and one of these people
 admin, root            its administration, and an administrator's browserless browser
 """
@@ -13,12 +14,13 @@ import pytest
 from tests.browser import chromium, open_window
 from tests.browserless import Browser
 from tests.flows.journeys import Site
+from tests.oauth2.world import make_world, world
 from tests.pages.admins import furnish, sign_in_with_role
 from tests.service import Service, ServiceFactory
 from tornado_auth.administration import Administration
 from tornado_auth.models import User
 
-__all__ = ["chromium", "open_window"]
+__all__ = ["chromium", "make_world", "open_window", "world"]
 
 
 @pytest.fixture

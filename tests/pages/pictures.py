@@ -1,4 +1,4 @@
-"""Takes the pictures of README.md anew: `python -m tests.pages.pictures`.
+"""Takes the pictures of the documents anew: `python -m tests.pages.pictures`.
 
 The pages are those of a real service; people, addresses and sessions are made up.
 """
@@ -6,10 +6,12 @@ The pages are those of a real service; people, addresses and sessions are made u
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlencode
 
 from playwright.async_api import Browser, Page, async_playwright
 
 from tests.browser import ARGUMENTS, require_chromium
+from tests.oauth2.world import VERIFIER, challenge_of
 from tests.service import Service
 from tornado_auth.logins import Visitor
 from tornado_auth.models import AssertedIdentity, Session
@@ -51,6 +53,9 @@ class Clock:
 def make_service(clock: Clock) -> Service:
     providers = ("GOOGLE_KEY", "GOOGLE_SECRET", "GITHUB_KEY", "GITHUB_SECRET")
     environ = dict.fromkeys(providers, "made-up")
+    environ["TORNADO_AUTH_SCOPES"] = (
+        '[{"name": "reports:read", "description": "Read your reports"}]'
+    )
     return Service(environ, dev=False, now=clock)
 
 
@@ -63,6 +68,23 @@ async def sign_ann_in(service: Service, clock: Clock) -> Session:
     await service.server.accounts.link(session.user_id, GOOGLE)
     clock.now += 49 * HOUR + 720
     return await logins.sign_in(GOOGLE, Visitor(user_agent=FIREFOX, remote_ip="192.0.2.17"))
+
+
+async def request_of_a_client(service: Service) -> str:
+    """Register a client, and return the address to which it sends people."""
+    callback, scope = "https://wiki.example.com/callback", "openid profile reports:read"
+    registered = await service.server.oauth2.clients.register(
+        {"client_name": "The wiki", "redirect_uris": [callback], "scope": scope}, by_operator=True
+    )
+    query = {
+        "response_type": "code",
+        "client_id": registered.client.id,
+        "redirect_uri": callback,
+        "scope": scope,
+        "code_challenge": challenge_of(VERIFIER),
+        "code_challenge_method": "S256",
+    }
+    return f"{service.url}/oauth2/authorize?{urlencode(query)}"
 
 
 async def take(page: Page, url: str, name: str) -> None:
@@ -84,6 +106,7 @@ async def take_all(browser: Browser) -> None:
     token = await service.server.sessions.token(await sign_ann_in(service, clock))
     await context.add_cookies([{"name": "tornado_auth", "value": token, "url": service.url}])
     await take(page, f"{service.url}/auth/account", "account.png")
+    await take(page, await request_of_a_client(service), "consent.png")
     await context.close()
     await service.stop()
 

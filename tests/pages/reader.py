@@ -17,7 +17,10 @@ from tornado_auth.pages.admin_rows import Row, Rows
 
 PAGES = Path(__file__).parents[2] / "tornado_auth" / "pages"
 # What other templates include, and no page by itself.
-PARTS = [f"admin_{name}.html" for name in ("ask", "assign", "notices", "role_fields", "rows")]
+PARTS = [
+    *(f"admin_{name}.html" for name in ("ask", "assign", "notices", "role_fields", "rows")),
+    "client_links.html",
+]
 TEMPLATES = sorted(
     path.name for path in (PAGES / "templates").glob("*.html") if path.name not in PARTS
 )
@@ -93,6 +96,29 @@ def login_values(evil: str) -> dict[str, Any]:
         "error": evil,
         "username": evil,
         "signed_in_as": evil,
+        "asks_again": False,
+        "client": client(evil),
+    }
+
+
+def client(evil: str) -> SimpleNamespace:
+    """Return an application as `shown_client` does; addresses that are not https it leaves out."""
+    names = ("website", "policy", "terms", "logo")
+    links = [record(id=n, label=n, url=f"https://app.example/{n}?{evil}") for n in names]
+    return record(name=evil or "The app", links=links, is_unverified=True)
+
+
+def consent_values(evil: str) -> dict[str, Any]:
+    return {
+        "client": client(evil),
+        "host": evil or "app.example",
+        "username": evil or "ada",
+        "scopes": [record(description=evil or "See that", is_new=new) for new in (False, True)],
+        "is_wider": True,
+        "claims": evil or "name, email",
+        "resources": [evil or "https://api.example/"],
+        "action": f"/oauth2/consent?state={evil}",
+        "switch_url": "/auth/login?prompt=login",
     }
 
 
@@ -120,6 +146,17 @@ def account_values(evil: str) -> dict[str, Any]:
         )
         for number in range(2)
     ]
+    applications = [
+        record(
+            id=evil or f"c-{number}",
+            name=evil or "The app",
+            scopes=evil or "See your e-mail address",
+            used="Allowed 2024-03-14",
+            is_unverified=number == 0,
+            action="/auth/account/revoke-application",
+        )
+        for number in range(2)
+    ]
     choices = [record(field="scope:" + (evil or "*"), label=evil or "every service")]
     profile = {name: evil or name for name in ("name", "username", "email")}
     return {
@@ -139,6 +176,7 @@ def account_values(evil: str) -> dict[str, Any]:
         "linkable": [record(name="github", label=evil or "GitHub", action="/auth/account/link/x")],
         "sessions": sessions,
         "end_others_action": "/auth/account/end-other-sessions",
+        "applications": applications,
         "keys": keys,
         "key_form": record(
             action="/auth/account/create-key",
@@ -198,7 +236,8 @@ def admin_values(evil: str) -> dict[str, dict[str, Any]]:
         disabled_at=1,
     )
     role = record(id=evil or "reports:reader", description=evil, permissions=(evil or "read",))
-    asked = {name: admin_rows(name, evil, asks=True) for name in ("identities", "sessions", "keys")}
+    lists = ("identities", "sessions", "applications", "keys")
+    asked = {name: admin_rows(name, evil, asks=True) for name in lists}
     given = {name: admin_rows(name, evil) for name in ("groups", "roles", "inherited")}
     form = record(action="/auth/admin/users/x/create-key", choices=choices, lifetimes=[("30", "x")])
     asked_for = {
@@ -273,10 +312,38 @@ def values(template: str, evil: str = "") -> dict[str, Any]:
             "status": 400,
             "retry_url": "/auth/login?next=%2F&a=b",
         },
+        "consent.html": consent_values(evil),
+        "device.html": {"user_code": evil or "BCDF-GHJK", "error": evil},
+        "device_confirm.html": {
+            "client": client(evil),
+            "device": record(
+                user_code=evil or "BCDF-GHJK",
+                scopes=[("openid", evil or "Know who you are")],
+                resources=[evil or "https://api.example/"],
+            ),
+            "user": record(username=evil or "ada"),
+        },
+        "device_done.html": {"client": record(name=evil or "The app"), "is_approved": True},
+        "end_session.html": {
+            "action": "/oauth2/logout",
+            "fields": {"state": evil or "the-state"},
+            "client": record(name=evil or "The app"),
+        },
+        "oauth_error.html": {
+            "code": evil or "invalid_request",
+            "parameter": evil or "redirect_uri",
+            "description": evil,
+        },
+        "form_post.html": {
+            "action": f"https://app.example/callback?{evil}",
+            "host": evil or "app.example",
+            "fields": {"code": evil or "tac_x", "state": evil or "the-state"},
+            "nonce": "bm9uY2U",
+        },
         "base.html": {},
         **admin_values(evil),
     }
-    return {**given[template], "user": record(username=evil) if evil else None}
+    return {"user": record(username=evil) if evil else None, **given[template]}
 
 
 def render(template: str, evil: str = "", **changes: Any) -> Page:

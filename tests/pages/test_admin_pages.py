@@ -13,7 +13,7 @@ from tests.pages.admins import SHELL, admin_page, form_to, say_yes
 from tests.service import Service, ServiceFactory
 from tornado_auth.administration import Administration
 from tornado_auth.errors import NotFound
-from tornado_auth.models import User
+from tornado_auth.models import User, Who
 from tornado_auth.pages.admin_rows import PAGE_SIZE
 
 
@@ -123,6 +123,24 @@ class TestUsers:
         assert await admin.sessions(anna.id) == []
         assert await admin.keys(anna.id) == []
         assert await admin.identities(anna.id) == []
+
+    async def test_an_application_ends_after_a_question(
+        self, root: Browser, admin: Administration, house: Service, anna: User
+    ) -> None:
+        fields = {"client_name": "The <b>wiki", "redirect_uris": ["https://wiki.example/cb"]}
+        client = (await admin.register_client(SHELL, fields)).client
+        (session, *_) = await house.server.storage.sessions.find(user_id=anna.id)
+        who = Who(user=anna, session=session)
+        await house.server.oauth2.grants.start(who, client, scope=("openid",), lifetime=600)
+        await root.get(f"/auth/admin/users/{anna.id}")
+        assert "The &lt;b&gt;wiki" in root.text
+        assert "for openid" in root.text
+        await root.get(f"/auth/admin/users/{anna.id}/withdraw?id={client.id}")
+        assert "The &lt;b&gt;wiki" in root.text
+        assert len(await admin.applications(anna.id)) == 1
+        await say_yes(root)
+        assert await admin.applications(anna.id) == []
+        assert "wiki" not in root.text
 
     async def test_every_session_ends_after_a_question_and_keys_stay(
         self, root: Browser, admin: Administration, anna: User

@@ -40,6 +40,7 @@ FORMS = {
     "/auth/admin/users/{user}/end-session": {"id": "x"},
     "/auth/admin/users/{user}/unlink": {"id": "github:1"},
     "/auth/admin/users/{user}/revoke-key": {"id": "x"},
+    "/auth/admin/users/{user}/withdraw": {"id": "c-x"},
     "/auth/admin/users/{user}/create-key": {"key_name": "x"},
     "/auth/admin/users/{user}/add-group": {"group": "staff"},
     "/auth/admin/users/{user}/remove-group": {"id": "finance"},

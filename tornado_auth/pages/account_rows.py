@@ -1,13 +1,15 @@
-"""What the account page shows of sessions, ways to sign in and API keys, as lines.
+"""What the account page shows of sessions, ways to sign in, applications and API keys, as lines.
 
 Owns the words. Never asks for a record, and never decides what may be done with it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tornado_auth.models import Identity, Session, Who
+from tornado_auth.oauth2.consents import Application
+from tornado_auth.pages.shown_clients import shown_client
 from tornado_auth.pages.user_agents import describe_user_agent
 
 DAY = 86_400
@@ -52,6 +54,18 @@ class KeyRow:
     last_used: str
     expires: str
     action: str = "/auth/account/revoke-key"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationRow:
+    """A connected application as the account page shows it."""
+
+    id: str
+    name: str
+    scopes: str
+    used: str
+    is_unverified: bool
+    action: str = "/auth/account/revoke-application"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +113,23 @@ def identity_row(identity: Identity, provider: str) -> IdentityRow:
         label=provider or _OWN_PROVIDERS.get(identity.provider, identity.provider),
         subject=identity.username or identity.email or identity.subject,
         last_login=_minute(identity.last_login_at),
+    )
+
+
+def application_row(application: Application, descriptions: Mapping[str, str]) -> ApplicationRow:
+    """Return what the page tells of an application; `descriptions` are those of the scopes."""
+    shown, consent = shown_client(application.client), application.consent
+    allowed = f"Allowed {_day(consent.created_at)}" if consent else "Allowed by this service"
+    granted_at = application.last_granted_at
+    used = (
+        "not connected just now" if granted_at is None else f"last connected {_minute(granted_at)}"
+    )
+    return ApplicationRow(
+        id=application.client.id,
+        name=shown.name,
+        scopes=" · ".join(descriptions.get(name, name) for name in application.scope),
+        used=f"{allowed} · {used}",
+        is_unverified=shown.is_unverified,
     )
 
 

@@ -21,6 +21,7 @@ from tornado_auth.models import (
     Session,
     User,
 )
+from tornado_auth.oauth2.consents import Application
 from tornado_auth.pages.account_rows import key_row
 from tornado_auth.pages.user_agents import describe_user_agent
 
@@ -131,6 +132,20 @@ def admin_key_row(key: Session) -> Row:
         label=row.name,
         hints=(f"for {row.scopes}", f"made {row.created}", row.expires, row.last_used),
         value=row.id,
+    )
+
+
+def application_row(application: Application) -> Row:
+    """Return what a client may do for a user, and the last time that it was let in."""
+    granted, client = application.last_granted_at, application.client
+    return Row(
+        label=client.client_name or client.id,
+        hints=_said(
+            f"for {' '.join(application.scope)}" if application.scope else "",
+            f"let in {moment(granted)}" if granted else "",
+        ),
+        badge="Disabled" if client.disabled_at else "",
+        value=client.id,
     )
 
 

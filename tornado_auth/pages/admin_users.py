@@ -16,6 +16,7 @@ from tornado_auth.pages.admin_rows import (
     PAGE_SIZE,
     Rows,
     admin_key_row,
+    application_row,
     assignment_row,
     cut,
     identity_row,
@@ -91,8 +92,8 @@ class UserHandler(ChangingHandler):
             done="disabled",
             question=Question(
                 "Disable this user?",
-                "Every session and API key ends, and nobody gets in as this user until somebody "
-                "here allows it again.",
+                "Every session and API key ends, and so does what applications may do. Nobody "
+                "gets in as this user until somebody here allows it again.",
                 "Disable the user",
             ),
         ),
@@ -108,8 +109,8 @@ class UserHandler(ChangingHandler):
             leads_to=lambda _: HOME,
             question=Question(
                 "Delete this user?",
-                "Sessions, API keys, ways to sign in, roles and memberships go with it. This "
-                "cannot be undone, and the user name stays taken.",
+                "Sessions, API keys, ways to sign in, roles, memberships and what applications may "
+                "do go with it. This cannot be undone, and the user name stays taken.",
                 "Delete the user",
             ),
         ),
@@ -159,6 +160,18 @@ class UserHandler(ChangingHandler):
                 about="keys",
             ),
         ),
+        "withdraw": Change(
+            do=lambda page, user_id: page.administration.withdraw_application(
+                page.actor, user_id, page.body_parameter("id")
+            ),
+            done="removed",
+            question=Question(
+                "End what this application may do?",
+                "Its tokens are refused from now on. It can ask the user again.",
+                "End it",
+                about="applications",
+            ),
+        ),
         "create-key": Change(do=lambda page, user_id: page.create_key(user_id)),
         "add-group": Change(
             do=lambda page, user_id: page.administration.add_member(
@@ -204,10 +217,11 @@ class UserHandler(ChangingHandler):
         }
 
     async def _ways_in(self, user_id: str) -> dict[str, Rows]:
-        identities, sessions, keys = await asyncio.gather(
+        identities, sessions, keys, applications = await asyncio.gather(
             self.administration.identities(user_id),
             self.administration.sessions(user_id),
             self.administration.keys(user_id),
+            self.administration.applications(user_id),
         )
         return {
             "identities": Rows(
@@ -222,6 +236,13 @@ class UserHandler(ChangingHandler):
                 items=[session_row(session) for session in sessions],
                 action=self.action(user_id, "end-session"),
                 button="End session",
+                asks=True,
+            ),
+            "applications": Rows(
+                id="applications",
+                items=[application_row(application) for application in applications],
+                action=self.action(user_id, "withdraw"),
+                button="End",
                 asks=True,
             ),
             "keys": Rows(

@@ -1,48 +1,28 @@
-"""The pages: sign in, one's own account, sign out.
+"""The pages: one's own account, sign out.
 
 Owns what a person sees and the forms on it. Thin: every decision is made by the server's parts.
 Needs no script in the browser.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
 
-from tornado.web import HTTPError
-
 from tornado_auth.accounts import profile
-from tornado_auth.errors import (
-    FreshLoginRequired,
-    InvalidUsername,
-    LoginError,
-    NextNotAllowed,
-    TooManyAttempts,
-    UsernameError,
-)
-from tornado_auth.known_devices import LIFETIME as DEVICE_LIFETIME
-from tornado_auth.models import AssertedIdentity, Identity, Session, Who
-from tornado_auth.next_urls import NextURL
+from tornado_auth.errors import FreshLoginRequired, UsernameError
+from tornado_auth.models import Actor, Identity, User, Who
 from tornado_auth.pages.account_rows import (
+    ApplicationRow,
     IdentityRow,
     KeyForm,
     NewKey,
+    application_row,
     identity_row,
     key_form,
     key_row,
     session_row,
 )
-from tornado_auth.usernames import username_key
-from tornado_auth.web import PageHandler, login_url, status_of
+from tornado_auth.web import PageHandler, status_of
 
 FRESH_LOGIN = 300  # seconds for which a sign-in is recent enough to add a way in
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderLink:
-    """A login provider as the sign-in page shows it."""
-
-    name: str
-    label: str
-    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,150 +42,6 @@ class HomeHandler(PageHandler):
         self.redirect("/auth/account", status=303)
 
 
-class LoginPageHandler(PageHandler):
-    """GET /auth/login: every way to sign in that is switched on."""
-
-    async def get(self) -> None:
-        """Show the page, or send on who is signed in already and has somewhere to go."""
-        next_url = self.requested_next()
-        who = await self.who()
-        if who and next_url and self.parameter("prompt") != "login":
-            return await self.redirect_with_token(who.session, next_url)
-        return self.show(next_url, signed_in_as=who.user.username if who else "")
-
-    def requested_next(self) -> NextURL | None:
-        """Return `next`, or the page at which a trusted proxy stopped the browser."""
-        if value := self.parameter("next"):
-            return self.safe_next(value)
-        original = self.request.headers.get("X-Original-URI", "")
-        if self.from_trusted_proxy and original.startswith("/"):
-            # Whoever typed such an address still gets to sign in.
-            with suppress(NextNotAllowed):
-                return self.safe_next(original)
-        return None
-
-    def show(
-        self,
-        next_url: NextURL | None,
-        *,
-        error: str = "",
-        username: str = "",
-        signed_in_as: str = "",
-    ) -> None:
-        """Render the page with what was typed so far, but never a password."""
-        self.allow_form_to(next_url)
-        settings = self.server.settings
-        self.render(
-            "login.html",
-            providers=self._providers(next_url),
-            local_action="/auth/login/local" if settings.local_accounts else "",
-            dev_action="/auth/login/dev" if settings.dev else "",
-            next=next_url.url if next_url else "",
-            error=error,
-            username=username,
-            signed_in_as=signed_in_as,
-        )
-
-    def _providers(self, next_url: NextURL | None) -> list[ProviderLink]:
-        return [
-            ProviderLink(name, provider.label, login_url(name, next_url.url if next_url else ""))
-            for name, provider in self.server.login_providers.items()
-        ]
-
-
-class FormLoginHandler(LoginPageHandler):
-    """What signing in by a form on our own page shares."""
-
-    provider: str
-
-    async def get(self) -> None:
-        """Show the sign-in page: this address is what callers are told to send people to."""
-        self._require_enabled()
-        await super().get()
-
-    async def post(self) -> None:
-        """Sign in and send the browser on, or show the form again with the reason."""
-        self._require_enabled()
-        next_url = self.safe_next(self.parameter("next"))
-        username = self.body_parameter("username")
-        try:
-            asserted = await self._prove_or_count(username)
-            session = await self.server.logins.sign_in(asserted, self.visitor)
-        except (LoginError, TooManyAttempts, InvalidUsername) as error:
-            self.start_error(status_of(error), error)
-            return self.show(next_url, error=str(error), username=username)
-        await self.remember(session)
-        return await self.redirect_with_token(session, next_url)
-
-    async def _prove_or_count(self, username: str) -> AssertedIdentity:
-        try:
-            return await self.prove(username)
-        except (LoginError, TooManyAttempts, InvalidUsername) as error:
-            await self.server.logins.refused(self.provider, error, self.visitor, username=username)
-            raise
-
-    def is_enabled(self) -> bool:
-        """Tell whether the settings allow this way in."""
-        raise NotImplementedError
-
-    async def prove(self, username: str) -> AssertedIdentity:
-        """Return the identity that the form proves; raises LoginError."""
-        raise NotImplementedError
-
-    async def remember(self, session: Session) -> None:
-        """Leave in the browser what its next sign-in is to know; here, nothing."""
-
-    def _require_enabled(self) -> None:
-        if not self.is_enabled():
-            raise HTTPError(404)
-
-
-class LocalLoginHandler(FormLoginHandler):
-    """POST /auth/login/local: sign in with user name and password."""
-
-    provider = "local"
-
-    def is_enabled(self) -> bool:
-        """See FormLoginHandler."""
-        return self.server.settings.local_accounts
-
-    async def prove(self, username: str) -> AssertedIdentity:
-        """Check the password; slows down whoever guesses."""
-        return await self.server.local_logins.prove(
-            username,
-            self.body_parameter("password"),
-            remote_ip=self.remote_ip,
-            device=self.get_cookie(self.device_cookie) or "",
-        )
-
-    async def remember(self, session: Session) -> None:
-        """Let nobody lock this person out of this browser by guessing elsewhere."""
-        device = self.get_cookie(self.device_cookie) or ""
-        sealed = await self.server.local_logins.remember(device, session.user_id)
-        expires_at = self.server.now() + DEVICE_LIFETIME
-        self.set_own_cookie(self.device_cookie, sealed, expires_at=expires_at)
-
-    @property
-    def device_cookie(self) -> str:
-        """The name of the cookie that a browser keeps in which somebody has signed in."""
-        return f"{self._cookie_prefix}tornado_auth_device"
-
-
-class DevLoginHandler(FormLoginHandler):
-    """POST /auth/login/dev: be anybody, on a machine that only its developer reaches."""
-
-    provider = "dev"
-
-    def is_enabled(self) -> bool:
-        """See FormLoginHandler."""
-        return self.server.settings.dev
-
-    async def prove(self, username: str) -> AssertedIdentity:
-        """Believe the name."""
-        key = username_key(username)
-        return AssertedIdentity(provider="dev", subject=key, username=username, name=username)
-
-
 class AccountPageHandler(PageHandler):
     """GET /auth/account: the profile, the ways to sign in, the sessions."""
 
@@ -221,6 +57,12 @@ class AccountPageHandler(PageHandler):
         if who is None:
             raise FreshLoginRequired("Sign in first.")
         return who
+
+    def actor(self, who: Who) -> Actor:
+        """Return who does it, for the audit log."""
+        return Actor(
+            user_id=who.user.id, name=who.user.username, via=self.via, remote_ip=self.remote_ip
+        )
 
     def require_fresh_login(self, who: Who, what: str) -> None:
         """Refuse to do `what` for whoever may just have found an open browser."""
@@ -262,6 +104,7 @@ class AccountPageHandler(PageHandler):
             linkable=self._linkable({identity.provider for identity in identities}),
             sessions=[session_row(session, who) for session in sessions],
             end_others_action="/auth/account/end-other-sessions",
+            applications=await self._applications(who.user),
             keys=[key_row(key) for key in await self.server.api_keys.of_user(who.user.id)],
             key_form=form or await self.key_form(who),
             new_key=new_key,
@@ -271,6 +114,11 @@ class AccountPageHandler(PageHandler):
             message=message,
             error=error,
         )
+
+    async def _applications(self, user: User) -> list[ApplicationRow]:
+        oauth2 = self.server.oauth2
+        found = await oauth2.consents.of_user(user.id)
+        return [application_row(one, oauth2.scopes.descriptions) for one in found]
 
     def _linkable(self, linked: set[str]) -> list[LinkForm]:
         return [
@@ -326,6 +174,18 @@ class UsernameHandler(AccountPageHandler):
         return await self.show(who, message=f"Your user name is {user.username} now.")
 
 
+class RevokeApplicationHandler(AccountPageHandler):
+    """POST /auth/account/revoke-application: take back what an application was allowed."""
+
+    async def post(self) -> None:
+        """End all that it has of this user; one that has nothing changes nothing."""
+        who = await self.require_login()
+        await self.server.oauth2.consents.withdraw(
+            who.user.id, self.body_parameter("client_id"), actor=self.actor(who)
+        )
+        self.redirect("/auth/account", status=303)
+
+
 class LinkHandler(AccountPageHandler):
     """POST /auth/account/link/<provider>: add another way to sign in."""
 
@@ -354,7 +214,7 @@ class LogoutHandler(PageHandler):
         """Ask first: following a link must not sign anybody out."""
         await self.who()
         next_url = self.safe_next(self.parameter("next"))
-        self.allow_form_to(next_url)
+        self.allow_form_to(next_url.origin if next_url else "")
         self.render("logout.html", action="/auth/logout", next=next_url.url if next_url else "")
 
     async def post(self) -> None:

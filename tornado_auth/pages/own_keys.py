@@ -7,23 +7,13 @@ after the sign-in. Never shows a key but in the answer to the form that made it.
 from dataclasses import replace
 
 from tornado_auth.errors import AdministrationError, InvalidRequest, NotFound
-from tornado_auth.models import Actor, Who
+from tornado_auth.models import Who
 from tornado_auth.pages.account_rows import DAY, LIFETIMES, NewKey
 from tornado_auth.pages.handlers import AccountPageHandler
 from tornado_auth.web import status_of
 
 
-class OwnKeysHandler(AccountPageHandler):
-    """What the forms share."""
-
-    def actor(self, who: Who) -> Actor:
-        """Return who does it, for the audit log."""
-        return Actor(
-            user_id=who.user.id, name=who.user.username, via="page", remote_ip=self.remote_ip
-        )
-
-
-class CreateKeyHandler(OwnKeysHandler):
+class CreateKeyHandler(AccountPageHandler):
     """POST /auth/account/create-key: make an API key for oneself."""
 
     async def post(self) -> None:
@@ -60,7 +50,7 @@ class CreateKeyHandler(OwnKeysHandler):
         return int(days) * DAY if days else None
 
 
-class RevokeKeyHandler(OwnKeysHandler):
+class RevokeKeyHandler(AccountPageHandler):
     """POST /auth/account/revoke-key: end one of one's own API keys."""
 
     async def post(self) -> None:

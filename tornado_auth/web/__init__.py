@@ -12,7 +12,13 @@ from tornado_auth.web.answers import (
     verdict_headers,
 )
 from tornado_auth.web.api import APIHandler
-from tornado_auth.web.base import BaseHandler, InFlight, log_request, session_cookie_name
+from tornado_auth.web.base import (
+    BaseHandler,
+    Credential,
+    InFlight,
+    log_request,
+    session_cookie_name,
+)
 from tornado_auth.web.errors import BadRequest, describe, status_of
 from tornado_auth.web.headers import PASSING_HEADERS, safe_headers, set_passing_headers
 from tornado_auth.web.page import NotFoundHandler, PageHandler, login_url
@@ -23,6 +29,7 @@ __all__ = [
     "APIHandler",
     "BadRequest",
     "BaseHandler",
+    "Credential",
     "Headers",
     "InFlight",
     "NotFoundHandler",

@@ -37,7 +37,7 @@ class APIHandler(BaseHandler):
         if self.credential() is not None:
             super().check_xsrf_cookie()
 
-    def options(self) -> None:
+    def options(self, *_: str) -> None:
         """Answer a preflight (Fetch §3.2)."""
         self.set_header("Allow", ", ".join(self.methods()))
         self.set_status(204)

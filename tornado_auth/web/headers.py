@@ -37,9 +37,14 @@ def set_passing_headers(handler: RequestHandler) -> None:
         handler.set_header(name, value)
 
 
-def content_security_policy(form_target: str = "") -> str:
-    """Return the policy of a page whose forms may end here and, if given, at one other origin."""
+def content_security_policy(form_target: str = "", *, script_nonce: str = "") -> str:
+    """Return the policy of a page.
+
+    Its forms may end here and, if given, at one other origin or scheme; its scripts are none, or
+    those with the nonce.
+    """
+    script = f" script-src 'nonce-{script_nonce}';" if script_nonce else ""
     return (
-        "default-src 'none'; style-src 'self'; img-src 'self' https:; base-uri 'none'; "
+        f"default-src 'none';{script} style-src 'self'; img-src 'self' https:; base-uri 'none'; "
         f"frame-ancestors 'none'; form-action 'self' {form_target}".rstrip()
     )

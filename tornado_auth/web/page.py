@@ -6,8 +6,9 @@ from urllib.parse import urlencode
 from tornado.web import HTTPError, RequestHandler
 
 from tornado_auth.login_attempts import LIFETIME as ATTEMPT_LIFETIME
-from tornado_auth.models import Session, User, Who
+from tornado_auth.models import AssertedIdentity, Session, User, Who
 from tornado_auth.next_urls import Handover, NextURL, resolve_next
+from tornado_auth.oauth2.authorize import AUTHORIZE, WaitingClient
 from tornado_auth.web.base import ATTEMPT_COOKIE, BaseHandler
 from tornado_auth.web.errors import describe
 from tornado_auth.web.headers import content_security_policy
@@ -24,6 +25,13 @@ class PageHandler(BaseHandler):
     administers = False
     section = ""
     retry_url = ""
+    opens_in_popups = False  # whether the site that opened the window keeps its hold on it
+
+    def set_default_headers(self) -> None:
+        """Loosen what would cut a sign-in off from the application that waits for it."""
+        super().set_default_headers()
+        if self.opens_in_popups:
+            self.set_header("Cross-Origin-Opener-Policy", "unsafe-none")
 
     @property
     def takes_jwt_parameter(self) -> bool:
@@ -36,18 +44,46 @@ class PageHandler(BaseHandler):
         self.user = who.user if who else None
         return who
 
-    def allow_form_to(self, next_url: NextURL | None) -> None:
-        """Let the form on this page end at another origin: browsers check the whole redirect."""
-        if next_url is not None:
-            self.set_header("Content-Security-Policy", content_security_policy(next_url.origin))
+    def allow_form_to(self, target: str, *, script_nonce: str = "") -> None:
+        """Let the form on this page end at another origin: browsers check the whole redirect.
+
+        `target` may be a scheme as well ("https:"), for where nobody knows all the origins that a
+        form passes through.
+        """
+        policy = content_security_policy(target, script_nonce=script_nonce)
+        self.set_header("Content-Security-Policy", policy)
+
+    @property
+    def asks_again(self) -> bool:
+        """Tell whether somebody who is signed in is to prove it once more."""
+        return self.parameter("prompt") == "login"
+
+    async def sign_in(self, asserted: AssertedIdentity) -> Session:
+        """Sign this browser in, in place of whom it was signed in as; raises LoginError."""
+        credential = self.credential()
+        # A caller's own token proves nothing about the session of a browser.
+        before = await super().who() if credential and not credential.explicit else None
+        return await self.server.logins.sign_in(asserted, self.visitor, before=before)
+
+    async def waiting_client(self, next: str) -> WaitingClient | None:
+        """Return the client whose authorization request is where the browser goes on to."""
+        address, _, query = next.partition("?")
+        if address != f"{self.server.settings.issuer}{AUTHORIZE}":
+            return None
+        return await self.server.oauth2.authorization.waiting(query)
 
     async def begin_login(self, name: str, *, next: str = "", link_user_id: str = "") -> str:
         """Bind a login attempt to this browser and return the provider's address to go to."""
         provider = self.server.login_providers.get(name)
         if provider is None:
             raise HTTPError(404)
+        waiting = await self.waiting_client(next)
         attempt, sealed = self.server.login_attempts.begin(
-            name, next=next, link_user_id=link_user_id
+            name,
+            next=next,
+            link_user_id=link_user_id,
+            # Whoever sits at the browser can take the parameter away, not what is in the request.
+            asks_again=self.asks_again or (waiting is not None and waiting.asks_again),
         )
         url = await provider.authorization_url(attempt)
         self._drop_old_attempts(len(sealed))
@@ -96,6 +132,11 @@ class PageHandler(BaseHandler):
             return next_url.with_parameter("code", code)
         return next_url.url
 
+    def render_string(self, template_name: str, **kwargs: Any) -> bytes:
+        """Render by the templates of this application: Tornado keeps one loader a process."""
+        template = self.settings["template_loader"].load(template_name)
+        return bytes(template.generate(**{**self.get_template_namespace(), **kwargs}))
+
     def get_template_namespace(self) -> dict[str, Any]:
         """Add what every template uses."""
         namespace: dict[str, Any] = super().get_template_namespace()
@@ -130,9 +171,11 @@ class NotFoundHandler(PageHandler):
         raise HTTPError(404)
 
 
-def login_url(provider: str, next: str) -> str:
+def login_url(provider: str, next: str, *, asks_again: bool = False) -> str:
     """Return the path at which a sign-in with this provider starts."""
-    return f"/auth/login/{provider}" + (f"?{urlencode({'next': next})}" if next else "")
+    values = {"next": next, "prompt": "login" if asks_again else ""}
+    query = urlencode({name: value for name, value in values.items() if value})
+    return f"/auth/login/{provider}" + (f"?{query}" if query else "")
 
 
 def static_path(name: str) -> str:

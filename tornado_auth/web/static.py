@@ -3,10 +3,11 @@
 Owns the templates and the style sheet in memory. Never serves anything that is not in the package.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from tornado.template import Loader
+from tornado.template import BaseLoader, DictLoader
 from tornado.web import HTTPError
 
 from tornado_auth.web.base import BaseHandler
@@ -39,10 +40,15 @@ def load_files() -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (PAGES / "static").iterdir()}
 
 
+def load_templates(own: Mapping[str, str]) -> BaseLoader:
+    """Read and compile every template; `own` are texts by name, beside ours or in their place."""
+    return _compiled(tuple(sorted(own.items())))
+
+
 @cache
-def load_templates() -> Loader:
-    """Read and compile every template, once a process."""
-    loader = Loader(str(PAGES / "templates"))
-    for path in (PAGES / "templates").iterdir():
-        loader.load(path.name)
+def _compiled(own: tuple[tuple[str, str], ...]) -> BaseLoader:
+    ours = {path.name: path.read_text("utf-8") for path in (PAGES / "templates").iterdir()}
+    loader = DictLoader({**ours, **dict(own)})
+    for name in loader.dict:
+        loader.load(name)
     return loader
