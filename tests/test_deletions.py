@@ -19,11 +19,13 @@ from tornado_auth.errors import (
     WrongPassword,
 )
 from tornado_auth.keys import KeySet
-from tornado_auth.models import AssertedIdentity, User
+from tornado_auth.models import AssertedIdentity, Client, Consent, User, UserClaims, Who
+from tornado_auth.oauth2.grants import Grants, consent_id
 from tornado_auth.passwords import LocalAccounts
 from tornado_auth.roles import Roles
 from tornado_auth.sessions import Sessions
 from tornado_auth.storage import Storage
+from tornado_auth.user_claims import UserClaimsStore
 
 KEYS = KeySet.from_pem(private_pem("ES256"), algorithm="ES256")
 PASSWORD = "correct horse battery staple"
@@ -69,15 +71,57 @@ def roles(storage: Storage, clock: FakeClock) -> Roles:
 
 
 @pytest.fixture
-def deletions(
-    accounts: Accounts, local: LocalAccounts, sessions: Sessions, roles: Roles
-) -> Deletions:
-    return Deletions(accounts, local, sessions, roles)
+def grants(storage: Storage, clock: FakeClock) -> Grants:
+    return Grants(
+        storage.grants,
+        storage.sessions,
+        storage.users,
+        storage.clients,
+        lifetime=3600,
+        idle_limit=3600,
+        now=clock,
+    )
 
 
 @pytest.fixture
-async def lena(accounts: Accounts, local: LocalAccounts, sessions: Sessions, roles: Roles) -> User:
-    """Somebody with a password, two more ways to sign in, a session of each, and roles."""
+def deletions(
+    accounts: Accounts,
+    local: LocalAccounts,
+    sessions: Sessions,
+    roles: Roles,
+    grants: Grants,
+    storage: Storage,
+    clock: FakeClock,
+) -> Deletions:
+    return Deletions(
+        accounts,
+        local,
+        sessions=sessions,
+        roles=roles,
+        grants=grants,
+        consents=storage.consents,
+        user_claims=UserClaimsStore(storage.user_claims, now=clock),
+    )
+
+
+@pytest.fixture
+async def app(storage: Storage) -> Client:
+    client = Client(id="app", created_at=1)
+    await storage.clients.insert(client)
+    return client
+
+
+@pytest.fixture
+async def lena(
+    accounts: Accounts,
+    local: LocalAccounts,
+    sessions: Sessions,
+    roles: Roles,
+    grants: Grants,
+    storage: Storage,
+    app: Client,
+) -> User:
+    """Somebody with a password, two more ways to sign in, a session of each, roles, and an app."""
     user = await accounts.create("lena")
     await local.set_password(user.id, PASSWORD)
     asserted = await local.authenticate("lena", PASSWORD)
@@ -89,7 +133,19 @@ async def lena(accounts: Accounts, local: LocalAccounts, sessions: Sessions, rol
     await roles.put_group("staff")
     await roles.add_member("staff", user.id)
     await roles.assign(f"user:{user.id}", "reports:reader")
+    await allow(user, app, grants, storage)
+    await storage.user_claims.insert(UserClaims(id=user.id, updated_at=1))
     return user
+
+
+async def allow(user: User, client: Client, grants: Grants, storage: Storage) -> None:
+    """Let a client keep its access while the user is signed out."""
+    (session, *_) = await storage.sessions.find(user_id=user.id)
+    who = Who(session=session, user=user)
+    await grants.start(who, client, scope=("offline_access",), lifetime=600)
+    id = consent_id(user.id, client.id)
+    given = {"user_id": user.id, "client_id": client.id, "created_at": 1, "confirmed_at": 1}
+    await storage.consents.insert(Consent(id=id, **given))
 
 
 async def left_of(user: User, storage: Storage) -> list[Any]:
@@ -100,12 +156,21 @@ async def left_of(user: User, storage: Storage) -> list[Any]:
         *await storage.sessions.find(user_id=user.id),
         *await storage.memberships.find(user_id=user.id),
         *await storage.assignments.find(holder=f"user:{user.id}"),
+        *await storage.grants.find(user_id=user.id),
+        *await storage.consents.find(user_id=user.id),
+        *(await storage.user_claims.get_many([user.id])).values(),
     ]
 
 
-async def test_everything_goes_but_the_name(deletions, lena, accounts, local, storage):
+async def test_everything_goes_but_the_name(
+    deletions, lena, accounts, local, sessions, grants, app, storage
+):
     bystander = await accounts.sign_in(BOB)
+    await sessions.start(bystander.identity)
+    await allow(bystander.user, app, grants, storage)
     assert await deletions.delete_user(lena.id)
+    for kept in (storage.grants, storage.consents):
+        assert [record.user_id for record in await kept.find()] == [bystander.user.id]
     assert await left_of(lena, storage) == [None, None]
     assert [user.id for user in await storage.users.find()] == [bystander.user.id]
     assert await storage.identities.find() == [bystander.identity]
@@ -145,7 +210,7 @@ class Crash(Exception):
     pass
 
 
-WRITES = 14  # of a whole deletion: the user is disabled, three sessions, the rest, and the marks
+WRITES = 17  # of a whole deletion: the user is disabled, three sessions, the rest, and the marks
 
 
 @pytest.fixture

@@ -22,6 +22,9 @@ ADMIN_ADDRESSES = {
         "users/ann/groups": GET,
         "users/ann/roles": GET,
         "users/ann/permissions": GET,
+        "users/ann/claims": ["GET", "HEAD", "PUT"],
+        "users/ann/applications": GET,
+        "users/ann/applications/c-x": DELETE,
         "service-accounts": POST,
         "sessions/x": DELETE,
         "keys/x": DELETE,
@@ -36,6 +39,12 @@ ADMIN_ADDRESSES = {
         "assignments/x": DELETE,
         "mappings": GET_POST,
         "mappings/x": DELETE,
+        "clients": GET_POST,
+        "clients/c-x": ["GET", "HEAD", "PATCH", "DELETE"],
+        "clients/c-x/secret": POST,
+        "clients/c-x/disable": POST,
+        "clients/c-x/enable": POST,
+        "initial-access-tokens": POST,
         "audit": GET,
     }.items()
 }

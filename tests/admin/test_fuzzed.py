@@ -13,11 +13,18 @@ import requests
 from tests.admin.conftest import API, SHELL
 from tornado_auth.admin import ENDPOINTS
 from tornado_auth.admin.openapi import document
+from tornado_auth.models import Client, Consent
+from tornado_auth.oauth2.grants import consent_id
 
 NOTHING_TO_FUZZ = {"GET /openapi.json"}
 FOR_SESSIONS = {"POST /token", "POST /first-administrator"}
-# A good request, but what it names is not there.
-LEADS_NOWHERE = {"POST /assignments", "POST /mappings", "POST /first-administrator"}
+# A good request, but what it names is not there, or does not fit together.
+LEADS_NOWHERE = {
+    "POST /assignments",
+    "POST /clients",
+    "POST /first-administrator",
+    "POST /mappings",
+}
 
 
 def load() -> Any:
@@ -61,6 +68,7 @@ async def world(api: API, number: int) -> dict[str, str]:
     mapping = await administration.map_group(SHELL, "github", "org/team", "group")
     key, _ = await administration.create_key(SHELL, user.id, name="k", scopes=["wiki"])
     session = await api.service.session(f"person-{number}")
+    client = await client_of(api, user.id)
     there = {
         "user_id": user.id,
         "identity_id": identity.id,
@@ -70,8 +78,24 @@ async def world(api: API, number: int) -> dict[str, str]:
         "mapping_id": mapping.id,
         "key_id": key.id,
         "session_id": session.id,
+        "client_id": client.id,
     }
     return {name: quote(value, safe="") for name, value in there.items()}
+
+
+async def client_of(api: API, user_id: str) -> Client:
+    """Make a client that a user allowed something."""
+    fields = {"client_name": "app", "redirect_uris": ["https://app.example/cb"]}
+    client = (await api.service.server.administration.register_client(SHELL, fields)).client
+    consent = Consent(
+        id=consent_id(user_id, client.id),
+        user_id=user_id,
+        client_id=client.id,
+        created_at=1,
+        confirmed_at=1,
+    )
+    await api.service.server.storage.consents.insert(consent)
+    return client
 
 
 def fuzz(cases: Any, api: API, *, examples: int) -> set[int]:

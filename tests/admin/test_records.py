@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.admin.conftest import API
+from tests.admin.test_clients import add, connect
 from tests.service import Service
 from tornado_auth.errors import StorageUnavailable
 
@@ -33,6 +34,9 @@ async def test_nothing_is_left_of_a_deleted_user(api: API, service: Service) -> 
     await api.post("assignments", holder="user:ann", role_id="wiki:reader")
     await api.post("users/ann/identities", provider="example", subject="2")
     key = (await api.post("users/ann/keys", name="k", scopes=["*"]))["key"]
+    await api.put("users/ann/claims", {"given_name": "Ann"})
+    grant = await connect(api, (await add(api))["client_id"], subject="1")
+    assert grant.user_id == ann
 
     await api.delete("users/ann")
     for credential in (token, key):

@@ -104,6 +104,9 @@ DESTROYING = [
     ("sessions", "end", "one"),
     ("identities", "unlink", "ann", "github:1"),
     ("api-keys", "revoke", "key-1"),
+    ("clients", "rotate-secret", "c-1"),
+    ("clients", "remove", "c-1"),
+    ("applications", "withdraw", "ann", "c-1"),
 ]
 
 

@@ -123,6 +123,7 @@ RECORDS: list[Record] = [
         user_id="u1",
         client_id="c-1",
         session_id="s",
+        sid="s",
         consent_id="u1:c-1",
         auth_time=1,
         created_at=1,
@@ -133,7 +134,7 @@ RECORDS: list[Record] = [
     RefreshToken(id="rt", grant_id="g", client_id="c-1", valid_until=1, created_at=1),
     OpaqueAccessToken(id="at", client_id="c-1", sub="c-1", issued_at=1),
     DeviceCode(id="dc", user_code="uc", client_id="c-1", interval=5, created_at=1, valid_until=1),
-    PushedRequest(id="pr", client_id="c-1", parameters="{}"),
+    PushedRequest(id="pr", client_id="c-1", parameters="{}", created_at=1),
     UserClaims(id="u1", updated_at=1),
 ]
 

@@ -5,7 +5,7 @@ Owns the list of its endpoints, of which both the routes and the OpenAPI documen
 
 import re
 
-from tornado_auth.admin import entry, groups, users
+from tornado_auth.admin import clients, entry, groups, users
 from tornado_auth.admin.access import PUBLIC, AdminHandler
 from tornado_auth.admin.openapi import BASE, Endpoint, document
 from tornado_auth.admin.operations import operation
@@ -38,6 +38,9 @@ ENDPOINTS: list[Endpoint] = [
     ("/users/{user_id}/groups", users.UserGroupsEndpoint),
     ("/users/{user_id}/roles", users.UserRolesEndpoint),
     ("/users/{user_id}/permissions", users.UserPermissionsEndpoint),
+    ("/users/{user_id}/claims", users.UserClaimsEndpoint),
+    ("/users/{user_id}/applications", clients.ApplicationsEndpoint),
+    ("/users/{user_id}/applications/{client_id}", clients.ApplicationEndpoint),
     ("/service-accounts", users.ServiceAccountsEndpoint),
     ("/sessions/{session_id}", users.SessionEndpoint),
     ("/keys/{key_id}", users.KeyEndpoint),
@@ -52,6 +55,12 @@ ENDPOINTS: list[Endpoint] = [
     ("/assignments/{assignment_id}", groups.AssignmentEndpoint),
     ("/mappings", groups.MappingsEndpoint),
     ("/mappings/{mapping_id}", groups.MappingEndpoint),
+    ("/clients", clients.ClientsEndpoint),
+    ("/clients/{client_id}", clients.ClientEndpoint),
+    ("/clients/{client_id}/secret", clients.ClientSecretEndpoint),
+    ("/clients/{client_id}/disable", clients.DisableClientEndpoint),
+    ("/clients/{client_id}/enable", clients.EnableClientEndpoint),
+    ("/initial-access-tokens", clients.InitialAccessTokensEndpoint),
     ("/audit", users.AuditEndpoint),
 ]
 

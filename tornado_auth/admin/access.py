@@ -22,7 +22,7 @@ PUBLIC, SESSION = "", "session"  # beside the two permissions: what else an endp
 class AdminHandler(APIHandler):
     """A handler that answers administrators' programs."""
 
-    SUPPORTED_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+    SUPPORTED_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
     caller: Who
     missing_scope = ""

@@ -16,7 +16,7 @@ from tornado_auth.admin.schemas import Schema
 from tornado_auth.admin.shown import SHOWN, fixed
 
 BASE = "/admin/api"
-METHODS = ("get", "post", "put", "delete")
+METHODS = ("get", "post", "put", "patch", "delete")
 
 Endpoint = tuple[str, type[AdminHandler]]
 
@@ -42,8 +42,9 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
         "info": {
             "title": "tornado_auth admin API",
             "version": __version__,
-            "description": "Users, groups, roles, API keys and the audit log. Times are in "
-            "seconds since the epoch. A page's `next`, sent as `after`, brings the following page.",
+            "description": "Users, groups, roles, API keys, clients and the audit log. Times are "
+            "in seconds since the epoch. A page's `next`, sent as `after`, brings the following "
+            "page.",
         },
         "servers": [{"url": BASE}],
         "paths": {path: _path(path, handler) for path, handler in endpoints},

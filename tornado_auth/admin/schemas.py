@@ -28,10 +28,15 @@ def text(description: str = "", *, least: int = 0, most: int = MAX_TEXT) -> Sche
     return schema | ({"description": description} if description else {})
 
 
-def matching(pattern: str, description: str = "") -> Schema:
+def matching(pattern: str, description: str = "", *, most: int = MAX_IDENTIFIER) -> Schema:
     """Return the schema of a text that is the pattern from its first character to its last."""
-    schema = {"type": "string", "pattern": f"^{pattern}$"}
+    schema = {"type": "string", "pattern": f"^{pattern}$", "maxLength": most}
     return schema | ({"description": description} if description else {})
+
+
+def optional(schema: Schema) -> Schema:
+    """Return the schema of what may be null, too: as if it had never been set."""
+    return {**schema, "type": [schema["type"], "null"]}
 
 
 def listing(items: Schema, *, least: int = 0, most: int = MAX_LIST) -> Schema:
@@ -64,6 +69,7 @@ RESOURCE = matching(r"[A-Za-z0-9._:/@+-]{0,128}", "empty for the whole service")
 DESCRIPTION = text(most=MAX_DESCRIPTION)
 LIFETIME = {"type": "integer", "minimum": 1, "maximum": 10 * 365 * 86400, "description": "seconds"}
 LIMIT = {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": MAX_PAGE}
+BOOLEAN = {"type": "boolean"}
 AFTER = text("`next` of the page before", most=MAX_IDENTIFIER)
 
 # What stands in a path, by the name of its place there.
@@ -81,14 +87,11 @@ class Mismatch(ValueError):
 def check(value: object, schema: Schema, where: str) -> None:
     """Raise Mismatch unless the value is what the schema describes."""
     kind = schema["type"]
-    if kind == "string":
-        _check_text(value, schema, where)
-    elif kind == "integer":
-        _check_integer(value, schema, where)
-    elif kind == "array":
-        _check_list(value, schema, where)
-    else:
-        _check_object(value, schema, where)
+    if isinstance(kind, list):
+        if value is None:
+            return
+        kind = kind[0]
+    _CHECKS[kind](value, schema, where)
 
 
 def _check_text(value: object, schema: Schema, where: str) -> None:
@@ -118,14 +121,16 @@ def _check_list(value: object, schema: Schema, where: str) -> None:
         raise Mismatch(f"{where} has too few or too many entries.")
     for item in value:
         check(item, schema["items"], f"an entry of {where}")
-    if len(set(value)) < len(value):
+    if any(item in value[:number] for number, item in enumerate(value)):
         raise Mismatch(f"{where} has an entry twice.")
 
 
 def _check_object(value: object, schema: Schema, where: str) -> None:
     if not isinstance(value, dict):
         raise Mismatch(f"{where} is no object.")
-    properties = schema["properties"]
+    properties = schema.get("properties")
+    if properties is None:
+        return
     if value.keys() - properties.keys():
         raise Mismatch(f"{where} has a member that is not known: {', '.join(properties)}.")
     for name in schema["required"]:
@@ -133,3 +138,17 @@ def _check_object(value: object, schema: Schema, where: str) -> None:
             raise Mismatch(f"{name} is missing.")
     for name, item in value.items():
         check(item, properties[name], name)
+
+
+def _check_boolean(value: object, _schema: Schema, where: str) -> None:
+    if type(value) is not bool:
+        raise Mismatch(f"{where} is neither true nor false.")
+
+
+_CHECKS = {
+    "string": _check_text,
+    "integer": _check_integer,
+    "boolean": _check_boolean,
+    "array": _check_list,
+    "object": _check_object,
+}

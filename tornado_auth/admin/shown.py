@@ -5,14 +5,16 @@ secret, or the key under which a name is looked up.
 """
 
 import dataclasses
+import json
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tornado_auth.admin.schemas import Schema
 from tornado_auth.models import (
     Assignment,
     AuditEvent,
+    Client,
     Group,
     GroupMapping,
     Identity,
@@ -22,6 +24,8 @@ from tornado_auth.models import (
     Session,
     User,
 )
+from tornado_auth.oauth2.consents import Application
+from tornado_auth.oauth2.metadata_members import MEMBERS, OPERATORS_MEMBERS
 from tornado_auth.permissions import Explanation
 
 _TYPES: dict[Any, Schema] = {
@@ -35,21 +39,29 @@ _TYPES: dict[Any, Schema] = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Shown:
-    """A record type as it is shown: under which name, and with which of its fields."""
+    """A record type as it is shown: under which name, and with which of its fields.
+
+    `special` are members that are no field as it is: each with its schema and how it is made.
+    """
 
     name: str
     type: type[Record]
     fields: tuple[str, ...]
+    special: Mapping[str, tuple[Schema, Callable[[Any], object]]] = dataclasses.field(
+        default_factory=dict
+    )
 
     def __call__(self, record: Record) -> dict[str, object]:
         """Return a record as JSON."""
-        return {name: getattr(record, name) for name in self.fields}
+        special = {name: show(record) for name, (_, show) in self.special.items()}
+        return special | {name: getattr(record, name) for name in self.fields}
 
     @property
     def schema(self) -> Schema:
         """What the JSON looks like."""
         types = typing.get_type_hints(self.type)
-        return fixed({name: _TYPES[types[name]] for name in self.fields})
+        special = {name: schema for name, (schema, _) in self.special.items()}
+        return fixed(special | {name: _TYPES[types[name]] for name in self.fields})
 
     @property
     def reference(self) -> Schema:
@@ -151,7 +163,36 @@ EVENT = Shown(
         "details",
     ),
 )
-SHOWN = (USER, IDENTITY, SESSION, KEY, ROLE, GROUP, MEMBERSHIP, ASSIGNMENT, MAPPING, EVENT)
+CLIENT = Shown(
+    "Client",
+    Client,
+    (
+        *(name for name in (*MEMBERS, *OPERATORS_MEMBERS) if name != "jwks"),
+        "is_self_registered",
+        "created_at",
+        "disabled_at",
+    ),
+    special={
+        "client_id": (_TYPES[str], lambda client: client.id),
+        "scope": (_TYPES[str], lambda client: " ".join(client.scope)),
+        "jwks": (
+            {"type": ["object", "null"]},
+            lambda client: json.loads(client.jwks) if client.jwks else None,
+        ),
+        "secrets": ({"type": "integer"}, lambda client: len(client.secret_digests)),
+    },
+)
+SHOWN = (USER, IDENTITY, SESSION, KEY, ROLE, GROUP, MEMBERSHIP, ASSIGNMENT, MAPPING, EVENT, CLIENT)
+
+APPLICATION = fixed(
+    {
+        "client_id": _TYPES[str],
+        "client_name": _TYPES[str],
+        "scope": _TYPES[str],
+        "confirmed_at": _TYPES[int | None],
+        "last_granted_at": _TYPES[int | None],
+    }
+)
 
 _PROVIDER = fixed(
     {
@@ -180,6 +221,18 @@ EXPLANATION = fixed(
         "milliseconds": {"type": "number"},
     }
 )
+
+
+def show_application(application: Application) -> dict[str, object]:
+    """Return what a client may do for a user, and since when."""
+    consent = application.consent
+    return {
+        "client_id": application.client.id,
+        "client_name": application.client.client_name,
+        "scope": " ".join(application.scope),
+        "confirmed_at": consent.confirmed_at if consent else None,
+        "last_granted_at": application.last_granted_at,
+    }
 
 
 def show_explanation(explanation: Explanation) -> dict[str, object]:

@@ -9,6 +9,7 @@ from tornado_auth.admin.access import AdminHandler
 from tornado_auth.admin.operations import operation
 from tornado_auth.admin.schemas import (
     AFTER,
+    BOOLEAN,
     LIFETIME,
     LIMIT,
     MAX_PAGE,
@@ -35,9 +36,19 @@ from tornado_auth.admin.shown import (
     whole,
 )
 from tornado_auth.administrators import READ, WRITE
+from tornado_auth.user_claims import ADDRESS, TEXTS, VERIFIED
 
 _SCOPE = matching(r"(\*|admin:read|admin:write|[A-Za-z0-9._@+-]{1,64})")
 _PERMISSION = matching(r"[A-Za-z0-9._:/@+-]{0,128}", "empty for all")
+_CLAIMS = {
+    **{name: matching(pattern, most=2048) for name, pattern in TEXTS.items()},
+    **dict.fromkeys(VERIFIED, BOOLEAN),
+    "address": {
+        **members({}, {name: matching(pattern, most=1000) for name, pattern in ADDRESS.items()}),
+        "minProperties": 1,
+    },
+}
+_KNOWN = members({}, {**_CLAIMS, "updated_at": {"type": "integer"}})
 _NEW_KEY = fixed({**KEY.schema["properties"], "key": {"type": "string"}})
 
 
@@ -259,6 +270,31 @@ class UserPermissionsEndpoint(AdminHandler):
                 service, user_id, permission=permission, resource=resource
             )
         )
+
+
+class UserClaimsEndpoint(AdminHandler):
+    """/admin/api/users/{user_id}/claims."""
+
+    @operation(
+        "Show what is known of a user beyond the account: claims of OpenID Connect",
+        READ,
+        answer=_KNOWN,
+        errors=(404,),
+    )
+    async def get(self, user_id: str) -> object:
+        """Answer with the claims and `updated_at`, or nothing."""
+        return await self.server.administration.claims(user_id)
+
+    @operation(
+        "Let these claims be all that is known of a user",
+        WRITE,
+        body=members({}, _CLAIMS),
+        answer=_KNOWN,
+        errors=(404,),
+    )
+    async def put(self, user_id: str, **claims: object) -> object:
+        """Answer with the claims and `updated_at`."""
+        return await self.server.administration.set_claims(self.actor, user_id, claims)
 
 
 class AuditEndpoint(AdminHandler):

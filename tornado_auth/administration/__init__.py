@@ -1,12 +1,14 @@
 """What an operator may do, said once for the API, the pages and the command line.
 
-`people.py` has users and what they get in with, `roles.py` what they may do. Owns the order of the
-steps and that each change is in the audit log, with who made it: every change takes an `Actor`
-first, and whoever calls has made sure that this actor may. Reading takes none. Never speaks to a
-database, and knows neither HTTP nor a terminal.
+`people.py` has users and what they get in with, `roles.py` what they may do, `clients.py` the
+applications that ask for tokens. Owns the order of the steps and that each change is in the audit
+log, with who made it: every change takes an `Actor` first, and whoever calls has made sure that
+this actor may. Reading takes none. Never speaks to a database, and knows neither HTTP nor a
+terminal.
 """
 
 from tornado_auth.accounts import Accounts
+from tornado_auth.administration.clients import ClientAdministration
 from tornado_auth.administration.people import PeopleAdministration
 from tornado_auth.administration.recording import MAX_PAGE, check_limit
 from tornado_auth.administration.roles import RoleAdministration
@@ -17,16 +19,20 @@ from tornado_auth.deletions import Deletions
 from tornado_auth.errors import NotAllowed
 from tornado_auth.failed_attempts import FailedAttempts
 from tornado_auth.models import Actor, AuditEvent, Session, User
+from tornado_auth.oauth2.clients import Clients
+from tornado_auth.oauth2.consents import Consents
+from tornado_auth.oauth2.grants import Grants
 from tornado_auth.permissions import Permissions
 from tornado_auth.roles import Roles
 from tornado_auth.sessions import Sessions
 from tornado_auth.storage import Collection
+from tornado_auth.user_claims import UserClaimsStore
 
 __all__ = ["MAX_PAGE", "Administration"]
 
 
-class Administration(PeopleAdministration, RoleAdministration):
-    """Manage users, what they may do, and who manages them.
+class Administration(PeopleAdministration, RoleAdministration, ClientAdministration):
+    """Manage users, what they may do, who manages them, and the clients.
 
     Raises AdministrationError kinds, and StorageUnavailable as its parts do. Lists come in pages:
     `after` is the id (of users: the user name) of the last one before.
@@ -44,6 +50,10 @@ class Administration(PeopleAdministration, RoleAdministration):
         api_keys: APIKeys,
         permissions: Permissions,
         administrators: Administrators,
+        clients: Clients,
+        consents: Consents,
+        grants: Grants,
+        user_claims: UserClaimsStore,
         audit_log: AuditLog,
         failed_attempts: FailedAttempts,
     ) -> None:
@@ -56,6 +66,10 @@ class Administration(PeopleAdministration, RoleAdministration):
         self._api_keys = api_keys
         self._permissions = permissions
         self._administrators = administrators
+        self._clients = clients
+        self._consents = consents
+        self._grants = grants
+        self._user_claims = user_claims
         self._audit_log = audit_log
         self._failed_attempts = failed_attempts
 

@@ -3,7 +3,7 @@
 Owns the order of the steps of each change. Never decides what a user may do.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tornado_auth.administration.recording import Recording, check_limit
 from tornado_auth.api_keys import APIKeys
@@ -16,13 +16,15 @@ from tornado_auth.errors import (
     NotFound,
 )
 from tornado_auth.models import API_KEY, Actor, AssertedIdentity, Identity, Session, User
+from tornado_auth.oauth2.grants import Grants
 from tornado_auth.roles import Roles
 from tornado_auth.sessions import Sessions
 from tornado_auth.storage import Collection
+from tornado_auth.user_claims import UserClaimsStore
 
 
 class PeopleAdministration(Recording):
-    """Manage users, their sessions, identities and API keys."""
+    """Manage users, what is known of them, their sessions, identities and API keys."""
 
     _users: Collection[User]
     _stored_sessions: Collection[Session]
@@ -30,6 +32,8 @@ class PeopleAdministration(Recording):
     _deletions: Deletions
     _api_keys: APIKeys
     _roles: Roles
+    _grants: Grants
+    _user_claims: UserClaimsStore
 
     # -- users ----------------------------------------------------------------------------------
 
@@ -54,20 +58,29 @@ class PeopleAdministration(Recording):
         return await self._users.get_many(user_ids)
 
     async def set_disabled(self, actor: Actor, user_id: str, *, disabled: bool) -> User:
-        """Keep a user out from now on, ending all sessions and keys, or let them in again."""
+        """Keep a user out from now on, or let them in again.
+
+        Sessions, keys and what applications may do for the user end; what was agreed to stays.
+        """
         action = "user_disabled" if disabled else "user_enabled"
         before = await self._existing(user_id)
         async with self._attempt(action, actor, user_id):
             if before.disabled_at is not None and not disabled:
                 # A sign-in that was under way when it was disabled may have left one behind.
-                await self._sessions.end_all(user_id)
+                await self._end_everything(user_id)
             user = await self._accounts.set_disabled(user_id, disabled=disabled)
             if disabled:
-                await self._sessions.end_all(user_id)
+                await self._end_everything(user_id)
         if user is None:
             raise NotFound(f"There is no user {user_id!r}.")
         await self._record(action, actor, user_id)
         return user
+
+    async def _end_everything(self, user_id: str, *, keys: bool = True) -> int:
+        ended = await self._sessions.end_all(user_id, keys=keys)
+        # After them, for clients are told by what was granted in a session.
+        await self._grants.forget_user(user_id)
+        return ended
 
     async def delete_user(self, actor: Actor, user_id: str) -> None:
         """Delete a user for good, with all that is theirs; the name stays taken."""
@@ -82,6 +95,22 @@ class PeopleAdministration(Recording):
         user = await self._accounts.create(username, name=name, is_service_account=True)
         await self._record("service_account_created", actor, user.id, target=user.username)
         return user
+
+    async def claims(self, user_id: str) -> dict[str, object]:
+        """Return what is known of a user: standard claims, and `updated_at`."""
+        return await self._user_claims.get(user_id)
+
+    async def set_claims(
+        self, actor: Actor, user_id: str, claims: Mapping[str, object]
+    ) -> dict[str, object]:
+        """Let these claims be all that is known of a user, and return them."""
+        await self._existing(user_id)
+        async with self._attempt("user_claims_set", actor, user_id):
+            known = await self._user_claims.set(user_id, claims)
+        # Their names alone: an address or a telephone number is nothing for a log.
+        details = (f"claims={' '.join(claims)}",)
+        await self._record("user_claims_set", actor, user_id, details=details)
+        return known
 
     # -- sessions, identities, keys -------------------------------------------------------------
 
@@ -101,10 +130,13 @@ class PeopleAdministration(Recording):
         await self._record("session_ended", actor, session.user_id, target=session_id)
 
     async def end_sessions(self, actor: Actor, user_id: str) -> int:
-        """End all sessions of a user, and return how many; API keys stay."""
+        """End all sessions of a user, and return how many; API keys stay.
+
+        What applications may do for the user ends, too: also what would outlive a session.
+        """
         await self._existing(user_id)
         async with self._attempt("sessions_ended", actor, user_id):
-            ended = await self._sessions.end_all(user_id, keys=False)
+            ended = await self._end_everything(user_id, keys=False)
         await self._record("sessions_ended", actor, user_id, details=(f"number={ended}",))
         return ended
 
@@ -129,7 +161,10 @@ class PeopleAdministration(Recording):
         return identity
 
     async def unlink_identity(self, actor: Actor, user_id: str, identity_id: str) -> None:
-        """Let an identity no longer sign in, and end the sessions that it began."""
+        """Let an identity no longer sign in, and end the sessions that it began.
+
+        All that applications may do for the user ends: who signed in with it may have allowed it.
+        """
         identities = {identity.id: identity for identity in await self.identities(user_id)}
         identity = identities.get(identity_id)
         async with self._attempt("identity_unlinked", actor, user_id, target=identity_id):
@@ -138,6 +173,7 @@ class PeopleAdministration(Recording):
             for session in await self.sessions(user_id):
                 if session.identity_id == identity_id:
                     await self._sessions.end(session)
+            await self._grants.forget_user(user_id)
             # Whoever has another identity there comes back into its groups at the next sign-in.
             _, left = await self._roles.follow_groups(user_id, identity.provider, ())
         await self._record("identity_unlinked", actor, user_id, target=identity_id)

@@ -10,8 +10,10 @@ import click
 from tornado_auth import __version__
 from tornado_auth.cli.admins import admins
 from tornado_auth.cli.api_keys import api_keys
+from tornado_auth.cli.applications import applications
 from tornado_auth.cli.audit import audit
 from tornado_auth.cli.check_config import check_config
+from tornado_auth.cli.clients import clients
 from tornado_auth.cli.groups import groups
 from tornado_auth.cli.identities import identities
 from tornado_auth.cli.keys import keys
@@ -50,6 +52,8 @@ for command in (
     sessions,
     api_keys,
     service_accounts,
+    clients,
+    applications,
     admins,
     audit,
 ):

@@ -1,6 +1,7 @@
 """What the subcommands share: reading the settings, and failing with a clear sentence."""
 
 import asyncio
+import json
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,17 @@ def fail(message: str, *, status: int = EXIT_FAILURE) -> NoReturn:
     """Print a message to standard error and end the program."""
     click.echo(message, err=True)
     raise SystemExit(status)
+
+
+def read_object(file: Path) -> dict[str, object]:
+    """Return the JSON object in a file, or end the program."""
+    try:
+        read = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        read = None
+    if not isinstance(read, dict):
+        fail(f"{printable(str(file))}: not a JSON object.")
+    return read
 
 
 @contextmanager

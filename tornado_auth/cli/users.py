@@ -19,6 +19,7 @@ from tornado_auth.cli.output import (
     user_line,
     yes_option,
 )
+from tornado_auth.cli.user_claims import claims
 from tornado_auth.cli.user_details import export, show
 from tornado_auth.models import User
 from tornado_auth.passwords import check_new_password
@@ -32,6 +33,7 @@ def users() -> None:
 
 users.add_command(show)
 users.add_command(export)
+users.add_command(claims)
 
 password_option = click.option(
     "--password-stdin", is_flag=True, help="Read the password from the first line of input."
