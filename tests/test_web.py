@@ -41,7 +41,24 @@ ADDRESSES = {
     "/auth/account/end-other-sessions": [*GET, "POST"],
     "/auth/account/create-key": [*GET, "POST"],
     "/auth/account/revoke-key": [*GET, "POST"],
+    "/auth/account/revoke-application": [*GET, "POST"],
     "/auth/account/link/github": [*GET, "POST"],
+    "/oauth2/authorize": [*GET, "POST"],
+    "/oauth2/par": ["POST", "OPTIONS"],
+    "/oauth2/token": ["POST", "OPTIONS"],
+    "/oauth2/userinfo": [*GET, "POST", "OPTIONS"],
+    "/oauth2/introspect": ["POST", "OPTIONS"],
+    "/oauth2/revoke": ["POST", "OPTIONS"],
+    "/.well-known/openid-configuration": API,
+    "/.well-known/oauth-authorization-server": API,
+    "/oauth2/register": ["POST", "OPTIONS"],
+    "/oauth2/register/c-someone": [*GET, "PUT", "DELETE"],
+    "/oauth2/consent": [*GET, "POST"],
+    "/oauth2/device": [*GET, "POST"],
+    "/oauth2/device_authorization": ["POST", "OPTIONS"],
+    "/oauth2/logout": [*GET, "POST"],
+    "/oauth2/logged-out": PAGE,
+    "/auth/backchannel_logout/corp": ["POST", "OPTIONS"],
     "/auth/admin": [*GET, "POST"],
     "/auth/admin/users/someone": [*GET, "POST"],
     "/auth/admin/users/someone/delete": [*GET, "POST"],
@@ -126,6 +143,10 @@ class TestMethods:
         assert (await page.send("/auth/login/dev", username="dora")).code == 404
 
 
+# Where an application sends a window that it opened itself, and waits for it.
+OPENS_IN_POPUPS = re.compile(r"400|/auth/login|/auth/oauth_callback|/oauth2/(authorize|consent)$")
+
+
 class TestHeaders:
     @pytest.fixture
     async def https(self, make_service: ServiceFactory) -> Service:
@@ -169,7 +190,8 @@ class TestHeaders:
             assert headers["X-Frame-Options"] == "DENY", what
             assert headers["X-Content-Type-Options"] == "nosniff", what
             assert headers["Referrer-Policy"] == "no-referrer", what
-            assert headers["Cross-Origin-Opener-Policy"] == "same-origin", what
+            opener_policy = "unsafe-none" if OPENS_IN_POPUPS.search(what) else "same-origin"
+            assert headers["Cross-Origin-Opener-Policy"] == opener_policy, what
             assert headers["Strict-Transport-Security"] == "max-age=31536000", what
             policy = dict(
                 each.strip().partition(" ")[::2]
@@ -188,7 +210,13 @@ class TestHeaders:
     async def test_only_what_is_the_same_for_everybody_is_kept(
         self, answers: dict[str, HTTPResponse]
     ) -> None:
-        public = ("/auth/static/style.css", "/auth/public-key", "/.well-known/jwks.json")
+        public = (
+            "/auth/static/style.css",
+            "/auth/public-key",
+            "/.well-known/jwks.json",
+            "/.well-known/openid-configuration",
+            "/.well-known/oauth-authorization-server",
+        )
         for what, answer in answers.items():
             kept = what.endswith(public) and answer.code == 200
             assert answer.headers["Cache-Control"] == (

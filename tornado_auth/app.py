@@ -4,10 +4,13 @@ Owns which handler answers where, and the limits on what a connection may send. 
 of the service: `server.py` does.
 """
 
+import asyncio
 import os
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
+from typing import Any
 
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets, bind_unix_socket
@@ -15,7 +18,18 @@ from tornado.web import Application, RequestHandler
 
 from tornado_auth import admin, handlers, ops
 from tornado_auth.fast_path import Answers, Front, PlainRequests
-from tornado_auth.pages import admin_audit, admin_groups, admin_users, admin_why, own_keys
+from tornado_auth.oauth2 import handlers as oauth2
+from tornado_auth.pages import (
+    admin_audit,
+    admin_groups,
+    admin_users,
+    admin_why,
+    consent,
+    device,
+    end_session,
+    login,
+    own_keys,
+)
 from tornado_auth.pages import handlers as pages
 from tornado_auth.server import AuthServer
 from tornado_auth.settings import Settings
@@ -29,6 +43,8 @@ from tornado_auth.web import (
     log_request,
     session_cookie_name,
 )
+
+Rule = tuple[str, type[RequestHandler], dict[str, Any]]
 
 MAX_HEADER_SIZE = 16 * 1024
 MAX_BODY_SIZE = 64 * 1024
@@ -46,12 +62,17 @@ ROUTES: list[tuple[str, type[RequestHandler]]] = [
     (r"/auth/resolve", handlers.ResolveHandler),
     (r"/auth/get_profile", handlers.GetProfileHandler),
     (r"/auth/token", handlers.HandoverHandler),
-    (r"/auth/login", pages.LoginPageHandler),
-    (r"/auth/login/local", pages.LocalLoginHandler),
-    (r"/auth/login/dev", pages.DevLoginHandler),
+    (r"/auth/login", login.LoginPageHandler),
+    (r"/auth/login/local", login.LocalLoginHandler),
+    (r"/auth/login/dev", login.DevLoginHandler),
     (r"/auth/login/([a-z][a-z0-9_-]*)", handlers.LoginHandler),
     (r"/auth/oauth_callback(?:/[a-z][a-z0-9_-]*)?", handlers.OAuthCallbackHandler),
     (r"/auth/logout", pages.LogoutHandler),
+    (r"/auth/backchannel_logout/([a-z][a-z0-9_-]*)", handlers.UpstreamLogoutHandler),
+    (r"/oauth2/consent", consent.ConsentHandler),
+    (r"/oauth2/device", device.DevicePageHandler),
+    (r"/oauth2/logout", end_session.RPLogoutHandler),
+    (r"/oauth2/logged-out", end_session.LoggedOutHandler),
     (r"/auth/static/(.*)", StaticHandler),
     (r"/auth/account", pages.AccountPageHandler),
     (r"/auth/account/username", pages.UsernameHandler),
@@ -59,6 +80,7 @@ ROUTES: list[tuple[str, type[RequestHandler]]] = [
     (r"/auth/account/end-other-sessions", pages.EndOtherSessionsHandler),
     (r"/auth/account/create-key", own_keys.CreateKeyHandler),
     (r"/auth/account/revoke-key", own_keys.RevokeKeyHandler),
+    (r"/auth/account/revoke-application", pages.RevokeApplicationHandler),
     (r"/auth/account/link/([a-z][a-z0-9_-]*)", pages.LinkHandler),
     (r"/auth/admin", admin_users.UsersHandler),
     (r"/auth/admin/users/([^/]+)/why", admin_why.WhyHandler),
@@ -70,6 +92,7 @@ ROUTES: list[tuple[str, type[RequestHandler]]] = [
     (r"/auth/admin/audit", admin_audit.AuditHandler),
     (r"/auth/admin/invitation", admin_audit.InvitationHandler),
     *admin.ROUTES,
+    *oauth2.ROUTES,
 ]
 
 OPS_ROUTES: list[tuple[str, type[RequestHandler]]] = [
@@ -85,23 +108,51 @@ WORKERS_OPS_ROUTES: list[tuple[str, type[RequestHandler]]] = [
 ]
 
 
-def make_app(server: AuthServer) -> Application:
-    """Return the application that people and services talk to."""
+def make_app(
+    server: AuthServer,
+    own_routes: Sequence[Rule] = (),
+    *,
+    own_templates: Mapping[str, str] | None = None,
+) -> Application:
+    """Return the application that people and services talk to.
+
+    `own_routes` go before ours; `own_templates` are those of `application_settings`.
+    """
+    settings = application_settings(server, own_templates)
+    return Application([*own_routes, *routes(server)], **settings)
+
+
+def routes(server: AuthServer) -> list[Rule]:
+    """Return our routes, for an application that has others, too."""
+    return [(pattern, handler, {"server": server}) for pattern, handler in ROUTES]
+
+
+def application_settings(
+    server: AuthServer, own_templates: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return the settings that our handlers need of the application that they are in.
+
+    `own_templates` are texts of templates by name: `login.html` is then shown in place of ours.
+    """
     https = server.settings.issuer.startswith("https://")
-    return Application(
-        [(pattern, handler, {"server": server}) for pattern, handler in ROUTES],
-        default_handler_class=NotFoundHandler,
-        default_handler_args={"server": server},
-        log_function=log_request,
-        static_files=load_files(),
-        template_loader=load_templates(),
-        https=https,
-        in_flight=InFlight(),
-        is_trusted_proxy=_trust(server.settings),
-        xsrf_cookies=True,
-        xsrf_cookie_name=f"{'__Host-' if https else ''}tornado_auth_xsrf",
-        xsrf_cookie_kwargs={"httponly": True, "samesite": "Lax", "secure": https, "path": "/"},
-    )
+    return {
+        "default_handler_class": NotFoundHandler,
+        "default_handler_args": {"server": server},
+        "log_function": log_request,
+        "static_files": load_files(),
+        "template_loader": load_templates(own_templates or {}),
+        "https": https,
+        "in_flight": InFlight(),
+        "is_trusted_proxy": _trust(server.settings),
+        "xsrf_cookies": True,
+        "xsrf_cookie_name": f"{'__Host-' if https else ''}tornado_auth_xsrf",
+        "xsrf_cookie_kwargs": {
+            "httponly": True,
+            "samesite": "Lax",
+            "secure": https,
+            "path": "/",
+        },
+    }
 
 
 def make_ops_app(server: AuthServer) -> Application:
@@ -159,6 +210,22 @@ def make_listener(app: Application, server: AuthServer) -> HTTPServer | Front:
         is_trusted=app.settings["is_trusted_proxy"],
         in_flight=app.settings["in_flight"],
     )
+
+
+async def run(app: Application, server: AuthServer) -> None:
+    """Answer where the settings say, from the start of the server until SIGINT or SIGTERM."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    listener = make_listener(app, server)
+    try:
+        await server.start()
+        listener.add_sockets(bind(server.settings.listen))
+        await stopped.wait()
+    finally:
+        listener.stop()
+        await listener.close_all_connections()
+        await server.stop()
 
 
 def bind(address: str) -> list[socket.socket]:

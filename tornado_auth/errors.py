@@ -26,6 +26,7 @@
     │   ├── InvalidRequest       it cannot be done so; the message says how
     │   ├── AlreadyThere         there is one already
     │   └── NotAllowed           who asks may not do this
+    ├── CallFailed               a call on a client's behalf failed, or may not be made
     ├── NextNotAllowed           the `next` address is not in the allow-list
     └── TooManyAttempts          carries the seconds to wait
 
@@ -191,6 +192,12 @@ class NotAllowed(AdministrationError):
     """Refuse somebody who is known but may not do this."""
 
     reason = "insufficient_permissions"
+
+
+class CallFailed(TornadoAuthError):
+    """Tell that an address of a client did not answer well, or must not be called."""
+
+    reason = "call_failed"
 
 
 class NextNotAllowed(TornadoAuthError):

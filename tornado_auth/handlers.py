@@ -5,10 +5,17 @@ one part of the server and writes. Two routes sound alike: `/auth/authorize` her
 user may do in a service; `/oauth2/authorize` is the authorization endpoint of RFC 6749 §3.1.
 """
 
+import logging
 from collections.abc import Mapping
 
 from tornado_auth.accounts import profile
-from tornado_auth.errors import FreshLoginRequired, LoginError, LoginStateInvalid, UsernameError
+from tornado_auth.errors import (
+    FreshLoginRequired,
+    InvalidToken,
+    LoginError,
+    LoginStateInvalid,
+    UsernameError,
+)
 from tornado_auth.granted import scopes_cover, scopes_of
 from tornado_auth.models import AssertedIdentity, LoginAttempt, Who
 from tornado_auth.questions import Allowed
@@ -31,6 +38,8 @@ from tornado_auth.web import (
     status_of,
     verdict_headers,
 )
+
+logger = logging.getLogger(__name__)
 
 MAX_LISTED = 20
 MAX_QUESTIONS = 100
@@ -310,6 +319,8 @@ class HandoverHandler(APIHandler):
 class LoginHandler(PageHandler):
     """GET /auth/login/<provider>: send the browser to a login provider."""
 
+    opens_in_popups = True
+
     async def get(self, name: str) -> None:
         """Bind an attempt to this browser and redirect."""
         next_url = self.safe_next(self.parameter("next"))
@@ -317,15 +328,38 @@ class LoginHandler(PageHandler):
         self.redirect(url, status=303)
 
 
+class UpstreamLogoutHandler(APIHandler):
+    """POST /auth/backchannel_logout/<provider>: a login provider says that somebody signed out."""
+
+    def check_xsrf_cookie(self) -> None:
+        """Need no proof: the token is one, and no cookie is looked at."""
+
+    async def post(self, name: str) -> None:
+        """Answer 200 when the sessions are over (Back-Channel Logout §2.8)."""
+        if not (token := self.body_parameter("logout_token")):
+            raise BadRequest("The parameter logout_token is missing.")
+        try:
+            await self.server.upstream_logouts.receive(name, token, self.visitor)
+        except InvalidToken as error:
+            details = {"provider": name, "reason": str(error)}
+            logger.warning("upstream_logout_refused", extra=details)
+            raise BadRequest("The logout token is not valid.") from None
+        self.write_json({})
+
+
 class OAuthCallbackHandler(PageHandler):
     """GET /auth/oauth_callback: where login providers send the browser back to."""
+
+    opens_in_popups = True
 
     async def get(self) -> None:
         """Sign in, or link the identity, and send the browser on; errors are pages."""
         attempt = await self._take_attempt()
         # To try again must not sign in as, or make, another user than the one who links.
         self.retry_url = (
-            "/auth/account" if attempt.link_user_id else login_url(attempt.provider, attempt.next)
+            "/auth/account"
+            if attempt.link_user_id
+            else login_url(attempt.provider, attempt.next, asks_again=attempt.asks_again)
         )
         provider = self.server.login_providers.get(attempt.provider)
         if provider is None or provider.callback_path != self.request.path:
@@ -342,7 +376,7 @@ class OAuthCallbackHandler(PageHandler):
             await self._link(attempt, asserted)
             return self.redirect("/auth/account", status=303)
         next_url = self.safe_next(attempt.next)  # first: the list may have changed in the meantime
-        session = await self.server.logins.sign_in(asserted, self.visitor)
+        session = await self.sign_in(asserted)
         return await self.redirect_with_token(session, next_url)
 
     async def _take_attempt(self) -> LoginAttempt:

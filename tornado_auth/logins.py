@@ -57,10 +57,13 @@ class Logins:
         self._audit_log = audit_log
         self._failed_attempts = failed_attempts
 
-    async def sign_in(self, asserted: AssertedIdentity, visitor: Visitor) -> Session:
+    async def sign_in(
+        self, asserted: AssertedIdentity, visitor: Visitor, *, before: Who | None = None
+    ) -> Session:
         """Start a session for a proven identity, having run the hooks and read its groups.
 
-        Raises LoginRefused if this person may not sign in, LoginBlocked if an extension says no.
+        It takes the place of the session of `before`, which the same browser had. Raises
+        LoginRefused if this person may not sign in, LoginBlocked if an extension says no.
         """
         try:
             session = await self._sign_in(asserted, visitor)
@@ -68,6 +71,8 @@ class Logins:
             await self.refused(asserted.provider, error, visitor, identity_id=asserted.id)
             raise
         self._metrics.logins.labels(asserted.provider, "success").inc()
+        if before is not None:
+            await self._replace(before, session, visitor)
         return session
 
     async def _sign_in(self, asserted: AssertedIdentity, visitor: Visitor) -> Session:
@@ -89,6 +94,7 @@ class Logins:
             amr=asserted.amr,
             user_agent=visitor.user_agent,
             remote_ip=visitor.remote_ip,
+            upstream_sid=asserted.upstream_sid,
         )
         await self._check_not_unlinked(session, actor)
         self._metrics.sessions_started.inc()
@@ -100,6 +106,19 @@ class Logins:
             details=(f"identity={asserted.id}",),
         )
         return session
+
+    async def _replace(self, before: Who, session: Session, visitor: Visitor) -> None:
+        """End the session that the browser had: nobody could sign out of it any more."""
+        if before.user.id != session.user_id:
+            await self.sign_out(before, visitor)
+        elif await self._sessions.replace(before.session, session):
+            await self._audit_log.record(
+                "session_ended",
+                actor=_actor(before.user, visitor),
+                subject=before.user.id,
+                target=before.session.id,
+                details=(f"replaced_by={session.id}",),
+            )
 
     async def _check_not_unlinked(self, session: Session, actor: Actor) -> None:
         """Take back a sign-in that outlived its identity; raises LoginRefused.
@@ -189,17 +208,33 @@ class Logins:
 
     async def end(self, who: Who, session: Session, visitor: Visitor = NOWHERE) -> None:
         """End any session of the same user, and run the hooks once."""
-        ended = await self._sessions.end(session)
-        if not ended:
+        if not await self._sessions.end(session):
             return
+        action = "logout" if session.id == who.session.id else "session_ended"
+        await self._ended(action, session, who.user, _actor(who.user, visitor))
+
+    async def end_upstream(self, session: Session, visitor: Visitor = NOWHERE) -> None:
+        """End a session because its login provider says that it is over, and run the hooks."""
+        user = await self._accounts.get(session.user_id)
+        if await self._sessions.end(session) and user is not None:
+            actor = Actor(via="login", remote_ip=visitor.remote_ip)
+            details = (f"provider={session.provider}",)
+            await self._ended("session_ended", session, user, actor, details=details)
+
+    async def _ended(
+        self,
+        action: str,
+        session: Session,
+        user: User,
+        actor: Actor,
+        *,
+        details: Sequence[str] = (),
+    ) -> None:
         self._metrics.logouts.inc()
         await self._audit_log.record(
-            "logout" if session.id == who.session.id else "session_ended",
-            actor=_actor(who.user, visitor),
-            subject=who.user.id,
-            target=session.id,
+            action, actor=actor, subject=user.id, target=session.id, details=details
         )
-        await self._extensions.fire("on_user_logout", profile(who.user, session.identity_id))
+        await self._extensions.fire("on_user_logout", profile(user, session.identity_id))
 
     async def _find_user_id(self, username: str, identity_id: str) -> str:
         """Return whose account was tried, "" if that is nobody's or cannot be told."""

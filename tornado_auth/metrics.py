@@ -80,6 +80,7 @@ class Metrics:
         self._cheap = _Cheap()
         self.registry.register(self._cheap)
         self._count_sessions()
+        self._count_tokens()
         self._count_the_rest()
 
     def _count_sessions(self) -> None:
@@ -97,6 +98,20 @@ class Metrics:
         )
         self.revocations_heard = self._counter(
             "revocations_heard_total", "Ended sessions and changed users that the feed reported."
+        )
+
+    def _count_tokens(self) -> None:
+        self.oauth2_tokens = self._counter(
+            "oauth2_tokens_total", "Token responses of the authorization server.", "grant_type"
+        )
+        self.oauth2_errors = self._counter(
+            "oauth2_errors_total",
+            "Requests that the authorization server refused.",
+            "handler",
+            "error",
+        )
+        self.backchannel_logouts = self._counter(
+            "backchannel_logouts_total", "Clients to be told that a session ended.", "result"
         )
 
     def _count_the_rest(self) -> None:

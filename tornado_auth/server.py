@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from tornado_auth.accounts import Accounts
 from tornado_auth.administration import Administration
@@ -28,6 +28,7 @@ from tornado_auth.local_logins import LocalLogins
 from tornado_auth.login_attempts import LoginAttempts
 from tornado_auth.logins import Logins
 from tornado_auth.metrics import Metrics
+from tornado_auth.oauth2.grant_types import GrantType
 from tornado_auth.oauth_mixins import login_providers
 from tornado_auth.passwords import LocalAccounts
 from tornado_auth.permission_providers import Service, load_services
@@ -37,9 +38,10 @@ from tornado_auth.revocations import Revocations
 from tornado_auth.roles import Roles
 from tornado_auth.sessions import Sessions
 from tornado_auth.settings import Settings
-from tornado_auth.storage import Storage, open_backend
+from tornado_auth.storage import Backend, Storage, open_backend
 from tornado_auth.throttle import LoginThrottle, Throttle
-from tornado_auth.tokens import TokenIssuer
+from tornado_auth.tokens import PermissionTokens
+from tornado_auth.upstream_logouts import UpstreamLogouts
 
 logger = logging.getLogger(__name__)
 
@@ -51,16 +53,42 @@ def clock() -> int:
     return int(time.time())
 
 
+GrantTypeFactory = Callable[["AuthServer"], GrantType]
+
+
 class AuthServer:
     """Everything the service is made of, built from its settings.
 
-    Raises SettingsError with the problems of all parts at once.
+    Raises SettingsError with the problems of all parts at once. `backend` is the store to use
+    instead of the one that DATABASE_URL names. Each of `grant_types` is called with the server
+    while that is being built, and returns one more grant type.
     """
 
-    def __init__(self, settings: Settings, *, now: Callable[[], int] = clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        now: Callable[[], int] = clock,
+        backend: Backend | None = None,
+        grant_types: Sequence[GrantTypeFactory] = (),
+    ) -> None:
         self.settings = settings
         self.now = now
         self.metrics = Metrics()
+        backend, services = self._read_settings(backend)
+        self.storage = Storage(backend, now)
+        self._build_audit()
+        self._build_accounts()
+        self._build_permissions(services)
+        self._build_sessions()
+        self._build_oauth2(grant_types)
+        self._build_logins()
+        self._build_administration()
+        self._housekeeping: asyncio.Task[None] | None = None
+
+    def _read_settings(self, backend: Backend | None) -> tuple[Backend, list[Service]]:
+        """Build what may find a problem in the settings, and raise all of these together."""
+        settings = self.settings
         problems: list[str] = []
         with _collect(problems):
             self.keys = KeySet.from_pem(
@@ -78,22 +106,14 @@ class AuthServer:
                 on_failure=self.metrics.extension_failed,
             )
         with _collect(problems):
-            backend = open_backend(
+            backend = backend or open_backend(
                 settings.database_url,
                 timeout=settings.storage_timeout,
                 write_timeout=settings.write_timeout,
             )
-        if problems:
+        if problems or backend is None:
             raise SettingsError(problems)
-        self.storage = Storage(backend, now)
-        self._build_audit()
-        self._build_accounts()
-        self._build_permissions(services)
-        self._build_sessions()
-        self._build_logins()
-        self._build_administration()
-        self.oauth2 = AuthorizationServer(settings, self.storage, now=now)
-        self._housekeeping: asyncio.Task[None] | None = None
+        return backend, services
 
     def _build_audit(self) -> None:
         self.audit_log = AuditLog(
@@ -167,6 +187,8 @@ class AuthServer:
             issuer=settings.issuer,
             lifetime=settings.session_lifetime,
             now=self.now,
+            on_end=lambda session: self.oauth2.back_channel_logout.session_ended(session),
+            on_replace=lambda old_id, new_id: self.oauth2.grants.move(old_id, new_id),
         )
         self.api_keys = APIKeys(storage.sessions, self.sessions, users=storage.users, now=self.now)
         self.checks = Checks(
@@ -183,11 +205,22 @@ class AuthServer:
         )
         self.forward_auth = ForwardAuth(self.checks, self.permissions)
         self.questions = Questions(self.permissions)
-        self.tokens = TokenIssuer(
+        self.tokens = PermissionTokens(
             self.keys,
             issuer=settings.issuer,
             permission_lifetime=settings.permission_token_lifetime,
             now=self.now,
+        )
+
+    def _build_oauth2(self, grant_types: Sequence[GrantTypeFactory]) -> None:
+        self.oauth2 = AuthorizationServer(
+            self.settings,
+            self.storage,
+            keys=self.keys,
+            audit_log=self.audit_log,
+            metrics=self.metrics,
+            now=self.now,
+            grant_types=[make(self) for make in grant_types],
         )
 
     def _build_logins(self) -> None:
@@ -200,10 +233,26 @@ class AuthServer:
             audit_log=self.audit_log,
             failed_attempts=self.failed_attempts,
         )
-        self.deletions = Deletions(self.accounts, self.local_accounts, self.sessions, self.roles)
+        self.upstream_logouts = UpstreamLogouts(
+            self.login_providers,
+            self.storage.spent_states,
+            accounts=self.accounts,
+            sessions=self.sessions,
+            logins=self.logins,
+            now=self.now,
+        )
 
     def _build_administration(self) -> None:
         storage = self.storage
+        self.deletions = Deletions(
+            self.accounts,
+            self.local_accounts,
+            sessions=self.sessions,
+            roles=self.roles,
+            grants=self.oauth2.grants,
+            consents=storage.consents,
+            user_claims=self.oauth2.user_claims,
+        )
         self.administrators = Administrators(
             self.roles,
             storage.admin_invitations,
@@ -222,6 +271,10 @@ class AuthServer:
             api_keys=self.api_keys,
             permissions=self.permissions,
             administrators=self.administrators,
+            clients=self.oauth2.clients,
+            consents=self.oauth2.consents,
+            grants=self.oauth2.grants,
+            user_claims=self.oauth2.user_claims,
             audit_log=self.audit_log,
             failed_attempts=self.failed_attempts,
         )

@@ -16,6 +16,7 @@ from tornado_auth.next_urls import Handover, origin_of
 from tornado_auth.setting_types import check_unique, each, parse_text, parse_words
 
 _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})")
+_RESOURCE = re.compile(r"[a-z][a-z0-9+.-]*:[!$-;=?-\[\]-~]+", re.IGNORECASE)
 _DATABASE = re.compile(r"sqlite:///.+|mongodb(?:\+srv)?://[^/]+.*|memory://")
 _HOW_TO_LISTEN = "Write host:port, [IPv6 address]:port or unix:/path."
 
@@ -141,6 +142,11 @@ def parse_origins(value: object) -> tuple[str, ...]:
     return each(parse_origin, parse_words(value))
 
 
+def parse_resources(value: object) -> tuple[str, ...]:
+    """Return a list of resources, each once and as it was written: it is compared to the letter."""
+    return tuple(dict.fromkeys(each(_resource, parse_words(value))))
+
+
 def parse_allowed_next(value: object) -> dict[str, Handover]:
     """Return the origins to which people may be sent, from `origin[=query|code|cookie]` entries."""
     if isinstance(value, Mapping):  # a TOML table
@@ -159,6 +165,14 @@ def _origin_and_handover(entry: str) -> tuple[str, Handover]:
             "has no known way to hand over. Write origin=code, origin=query or origin=cookie."
         ) from None
     return parse_origin(address), handover
+
+
+def _resource(entry: str) -> str:
+    if not _RESOURCE.fullmatch(entry):
+        raise ValueError(
+            "is no absolute URI without fragment. Write it as in https://api.example.org/."
+        )
+    return entry
 
 
 def _is_ipv6(host: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from tornado_auth import setting_types as types
-from tornado_auth.setting_fields import Flag, Text, setting
+from tornado_auth.setting_fields import Flag, Resources, Text, setting
 
 A_SCOPE = '[{"name": "reports:read", "description": "Read your reports"}]'
 
@@ -73,6 +73,11 @@ class OAuth2Settings(BaseModel):
         "token",
         "Who may register clients at `/oauth2/register`: who shows an initial access token "
         "(`token`), anybody (`open`) or nobody (`off`).",
+    )
+    self_registered_resources: Resources = setting(
+        (),
+        "Resources (RFC 8707) that clients which registered themselves may ask tokens for: "
+        "absolute URIs without fragment.",
     )
     dpop_nonces: Flag = setting(
         False, "Whether DPoP proofs must have a nonce of ours (RFC 9449 §8)."

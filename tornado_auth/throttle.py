@@ -42,6 +42,7 @@ LOGIN_LIMITS: Mapping[str, Limit] = {
 LOOKUP_LIMITS: Mapping[str, Limit] = {
     "lookup-address": Limit(60, 60),
     "lookup-user": Limit(600, 60),  # a service may look up all its users with one token
+    "kept-requests": Limit(600, 600),  # authorization requests that anybody can have us keep
 }
 
 
@@ -73,6 +74,10 @@ class LoginThrottle:
                 await self._attempts.delete_where(key=attempt.key)
             else:
                 await self._attempts.delete(attempt.id)
+
+    async def count(self, keys: Mapping[str, str]) -> None:
+        """Count what counts even if it succeeds; raises TooManyAttempts."""
+        await self._begin(keys)
 
     async def _begin(self, keys: Mapping[str, str]) -> dict[str, CountedAttempt]:
         # All are asked first: who is refused anyway writes nothing.

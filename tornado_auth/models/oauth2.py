@@ -76,8 +76,7 @@ class InitialAccessToken(Record):
 class Consent(Record):
     """What a user allowed a client, so as not to be asked again; `id` is "<user>:<client>".
 
-    `scope` is all that was ever allowed, `claims` are those asked for by name. Each time that the
-    user allows something, `version` grows, though nothing else may have changed.
+    `scope` is all that was ever allowed, `claims` are those asked for by name.
     """
 
     KIND: ClassVar[str] = "consents"
@@ -97,7 +96,9 @@ class Grant(Record):
     """One authorization of a client by a user: the parent of a code and all tokens made from it.
 
     They count while it is there, its user and client are good and, unless `is_offline`, its session
-    lives. `claims` is the `claims` parameter (OpenID Connect Core §5.5) as JSON, "" without one.
+    lives. `sid` is what the client knows that session by: its id when the grant began, which stays
+    when the grant moves to another one. `claims` is the `claims` parameter (OpenID Connect Core
+    §5.5) as JSON, "" without one.
     `consent_id` is that of the `Consent`, there or not.
     """
 
@@ -107,6 +108,7 @@ class Grant(Record):
     user_id: str
     client_id: str
     session_id: str
+    sid: str
     consent_id: str
     scope: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
@@ -143,7 +145,7 @@ class AuthorizationCode(Record):
 class RefreshToken(Record):
     """A refresh token that is good once, until `valid_until`; `id` is its digest.
 
-    It is kept as long as its grant, so that a second use is noticed (RFC 9700 §4.14.2).
+    One that was used is kept for as long again, so that a second use is noticed (RFC 9700 §4.14.2).
     `successor_id` names the one that took its place. Bound to the key `jkt`, if it has one.
     """
 
@@ -215,6 +217,7 @@ class PushedRequest(Record):
     client_id: str
     parameters: str = field(repr=False)
     dpop_jkt: str = ""
+    created_at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,8 @@ API_KEY = "api_key"  # the `provider` of sessions that are API keys
 class Actor:
     """Who does something, for the audit log.
 
-    `via` is "login", "api", "api_key" (the API, opened by a key), "page" or "shell".
+    `via` is "login", "api", "api_key" (the API, opened by a key), "page", "shell", "client" (at the
+    authorization server) or "system".
     `user_id` is "" for an operator at the shell, and for whoever is not known yet.
     """
 
@@ -46,13 +47,19 @@ class AssertedIdentity:
         """The key of the `Identity` record."""
         return f"{self.provider}:{self.subject}"
 
+    @property
+    def upstream_sid(self) -> str:
+        """The provider's session, as the `Session` record names it; "" if it has no name."""
+        return f"{self.provider}:{self.sid}" if self.sid else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginAttempt:
     """One way to a login provider and back, held by the browser that started it.
 
     `code_verifier` is that of RFC 7636, `nonce` that of OpenID Connect Core §3.1.2.1.
-    `link_user_id` is set when the attempt is to link an identity, not to sign in.
+    `link_user_id` is set when the attempt is to link an identity, not to sign in, and `asks_again`
+    when the provider is not to go by a session of its own.
     """
 
     provider: str
@@ -61,6 +68,7 @@ class LoginAttempt:
     code_verifier: str
     next: str = ""
     link_user_id: str = ""
+    asks_again: bool = False
     started_at: int
 
 
