@@ -47,7 +47,8 @@ TEST_REQUIRES = [
     "blockbuster>=1.5.20,<2",
     "coverage>=7.10,<8",
     "playwright>=1.50,<2",
-    "authlib>=1.6,<2",
+    "authlib>=1.9,<2",
+    "requests-oauthlib>=2,<3",
     "joserfc>=1.0,<2",
     "schemathesis>=4.32,<5",
 ]

@@ -28,6 +28,7 @@ class Form:
     method: str
     fields: dict[str, str] = field(default_factory=dict)
     buttons: list[tuple[str, str]] = field(default_factory=list)
+    button_ids: list[str] = field(default_factory=list)
 
 
 class _Forms(HTMLParser):
@@ -52,6 +53,7 @@ class _Forms(HTMLParser):
         kind = values.get("type", "submit" if tag == "button" else "text").lower()
         if tag in ("button", "input") and kind in ("submit", "image"):
             form.buttons.append((name, value))
+            form.button_ids.append(values.get("id", ""))
         elif tag == "input" and name and kind not in ("button", "reset", "file"):
             if kind not in ("checkbox", "radio") or "checked" in values:
                 form.fields[name] = value or ("on" if kind == "checkbox" else "")
@@ -95,11 +97,14 @@ class Browser:
 
     After each call `url`, `status`, `headers`, `text` and `forms` are those of the page where it
     ended. A redirect to an address that starts with one of `stop_at` is not followed: `url` is
-    then that address and the rest is of the answer that redirected.
+    then that address and the rest is of the answer that redirected. `ca_certs` is a file with
+    what it trusts, else that is what the system does.
     """
 
-    def __init__(self, *, stop_at: tuple[str, ...] = ()) -> None:
-        self._client = SimpleAsyncHTTPClient(force_instance=True, max_clients=50)
+    def __init__(self, *, stop_at: tuple[str, ...] = (), ca_certs: str | None = None) -> None:
+        self._client = SimpleAsyncHTTPClient(
+            force_instance=True, max_clients=50, defaults={"ca_certs": ca_certs}
+        )
         self.stop_at = stop_at
         self.cookies: dict[tuple[str, str, str], Cookie] = {}
         self.history: list[str] = []
@@ -134,7 +139,20 @@ class Browser:
         if form.buttons and not any(name in fields for name, _ in form.buttons):
             name, value = form.buttons[0]
             values |= {name: value} if name else {}
-        values |= fields
+        await self._send(form, values | fields)
+
+    def form_of(self, button_id: str) -> Form | None:
+        """Return the form of the page that has a button of this id."""
+        return next((form for form in self.forms if button_id in form.button_ids), None)
+
+    async def press(self, button_id: str, /, **fields: str) -> None:
+        """Send the form that has a button of this id, with some fields filled in."""
+        form = self.form_of(button_id)
+        assert form is not None, f"no button {button_id} at {self.url}"
+        name, value = form.buttons[form.button_ids.index(button_id)]
+        await self._send(form, form.fields | ({name: value} if name else {}) | fields)
+
+    async def _send(self, form: Form, values: dict[str, str]) -> None:
         address = urljoin(self.url, form.action or self.url)
         if form.method == "POST":
             await self._go("POST", address, urlencode(values), None)
