@@ -195,6 +195,7 @@ def test_without_a_private_key_there_is_no_key_set():
     assert "tornado-auth keys generate" in problem
 
 
+# S058
 @pytest.mark.parametrize(
     ("private", "algorithm", "told"),
     [
@@ -262,6 +263,7 @@ def report_of_a_failure_with_all_variables(keys):
         return "".join(report.format())
 
 
+# S058
 def test_the_private_key_is_in_no_repr_log_or_traceback(caplog):
     keys = key_set()
     logging.getLogger("tests").warning("%r %s", keys, vars(keys))

@@ -48,7 +48,7 @@ def test_each_metric_is_an_attribute_of_metrics() -> None:
     families = {family.name for family in metrics.registry.collect()}
     names = documented_form(metrics) | form_of_caches()
     assert families == {name.removesuffix("_total") for name in names}
-    assert len(families) == 14
+    assert len(families) == 17
 
 
 def test_a_cache_is_measured_when_it_is_asked_for() -> None:

@@ -222,14 +222,35 @@ def test_the_verifyer_takes_no_token_of_another_kind(clock):
 GUIDE = (Path(__file__).parent.parent / "docs" / "resource-servers.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("number", range(3))
-def test_the_examples_of_the_guide_work(number, issuer):
-    examples = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
-    assert len(examples) == 3
+ACCESS_TOKEN, *EXAMPLES = sorted(
+    re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL), key=lambda text: "at+jwt" not in text
+)
+
+
+def names_of(example, issuer):
     names = {}
-    exec(examples[number].replace("https://auth.example.org", issuer.url), names)
-    answer = names["permissions_of"](sign(KEYS, int(time.time()), iss=issuer.url))
+    exec(example.replace("https://auth.example.org", issuer.url), names)
+    return names
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=["tornado", "plain", "verifyer"])
+def test_the_examples_of_the_guide_work(example, issuer):
+    permissions_of = names_of(example, issuer)["permissions_of"]
+    answer = permissions_of(sign(KEYS, int(time.time()), iss=issuer.url))
     assert (asyncio.run(answer) if inspect.isawaitable(answer) else answer) == {"read": True}
+
+
+def test_the_example_for_access_tokens_works(issuer):
+    user_of = names_of(ACCESS_TOKEN, issuer)["user_who_lets_read_reports"]
+    claims = {"iss": issuer.url, "aud": "https://api.example.org/", "sub": "ann"}
+
+    def ask(**more):
+        return asyncio.run(user_of(sign(KEYS, int(time.time()), typ="at+jwt", **claims, **more)))
+
+    assert ask(scope="openid reports:read") == "ann"
+    assert ask(scope="openid") is None
+    with pytest.raises(TokenRejected):
+        ask(scope="reports:read", cnf={"jkt": "x"})
 
 
 def test_openssl_verifies_a_token_as_the_guide_says(tmp_path, clock):

@@ -262,9 +262,6 @@ class AuthorizationServer:
             )
         return grant_types
 
-    async def start(self) -> None:
-        """Begin what runs in the background."""
-
     async def stop(self) -> None:
         """End what runs in the background."""
         await self.back_channel_logout.stop()

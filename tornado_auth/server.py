@@ -287,7 +287,6 @@ class AuthServer:
         await record_signing_key(
             self.audit_log, self.keys.kid, self.storage.spent_states, now=self.now()
         )
-        await self.oauth2.start()
         self._housekeeping = asyncio.ensure_future(self._keep_house())
 
     async def stop(self) -> None:

@@ -30,7 +30,7 @@ def test_each_algorithm_has_its_keys(cli: CLI, tmp_path: Path, algorithm: str) -
     )
 
 
-# S148
+# S148 S058
 def test_nobody_else_can_read_them(cli: CLI, tmp_path: Path) -> None:
     cli("keys", "generate", "--directory", "a/b")
     assert mode_of(tmp_path / "a" / "b") == 0o700

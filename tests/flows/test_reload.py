@@ -5,12 +5,14 @@ import json
 import signal
 from pathlib import Path
 
+import jwt
 import pytest
 
 from tests.flows.keep_alive import KeepAlive
 from tests.flows.processes import Client, Cluster, MakeCluster, Process
 from tests.mongod import wait_until
 from tests.ports import free_port
+from tornado_auth.keys import KeySet, generate_private_pem
 
 PERMISSIONS = "async def get_permissions(service, userid): return {{{name!r}: True}}"
 KEYS = b"GET /auth/public-key HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -73,6 +75,47 @@ async def test_a_reload_under_load_loses_no_request(
         response = await client.fetch(url, token=token, headers={"Origin": ORIGIN})
         assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
         assert json.loads(response.body)["permissions"] == {"write": True}
+
+
+def write_keys(folder: Path, signs: str, *verify: str) -> set[str]:
+    """Write settings by which one key signs and others verify, too; return the names of all."""
+    others = [KeySet.from_pem(pem, algorithm="ES256") for pem in verify]
+    (folder / "private.pem").write_text(signs)
+    (folder / "others.pem").write_text("".join(key.public_pem() for key in others))
+    settings = 'private_key_file = "private.pem"\nverification_keys_file = "others.pem"'
+    write(folder, settings=settings if verify else settings.partition("\n")[0])
+    return {key.kid for key in (KeySet.from_pem(signs, algorithm="ES256"), *others)}
+
+
+# S057
+@pytest.mark.gen_test(timeout=90)
+async def test_a_key_is_replaced_without_a_restart(
+    cluster: MakeCluster, client: Client, tmp_path: Path
+) -> None:
+    old, new = generate_private_pem("ES256"), generate_private_pem("ES256")
+    published = write_keys(tmp_path, old, new)  # the next one is known before it signs
+    made = make(cluster, tmp_path)
+    made.environ["TORNADO_AUTH_SIGNING_ALGORITHM"] = "ES256"
+    process = await asyncio.to_thread(made.serve, 1, PRIVATE_KEY="")
+
+    async def kids() -> set[str]:
+        keys = (await client.json(f"{process.url}/.well-known/jwks.json"))["keys"]
+        return {key["kid"] for key in keys}
+
+    async def passes(token: str) -> bool:
+        return bool((await client.json(f"{process.url}/auth/check", token=token))["authenticated"])
+
+    before = await client.sign_in(process.url, "ann")
+    assert await kids() == published
+    assert write_keys(tmp_path, new, old) == published
+    await reload(process, ends="done")
+    after = await client.sign_in(process.url, "ann")
+    assert jwt.get_unverified_header(before)["kid"] != jwt.get_unverified_header(after)["kid"]
+    assert (await passes(before), await passes(after), await kids()) == (True, True, published)
+
+    left = write_keys(tmp_path, new)
+    await reload(process, ends="done")
+    assert (await passes(before), await passes(after), await kids()) == (False, True, left)
 
 
 @pytest.mark.gen_test(timeout=90)
