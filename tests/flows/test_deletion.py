@@ -16,6 +16,9 @@ def two(cluster: MakeCluster, database_url: str) -> Cluster:
 
 
 # S125 S131
+@pytest.mark.parametrize(
+    "database_url", ["sqlite", pytest.param("mongodb", marks=pytest.mark.long)], indirect=True
+)
 async def test_who_is_deleted_is_refused_everywhere_within_a_second(
     two: Cluster, client: Client
 ) -> None:

@@ -146,6 +146,7 @@ class TestStop:
         assert process.has_left_nothing()
         assert "worker_died" not in process.events()
 
+    @pytest.mark.long
     def test_the_keyboards_signal_reaches_all_and_harms_once(self, made: Cluster) -> None:
         process = made.serve(2)
         for _ in range(2):

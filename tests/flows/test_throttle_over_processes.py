@@ -68,6 +68,9 @@ class Visitor:
 
 
 # S138
+@pytest.mark.parametrize(
+    "database_url", ["sqlite", pytest.param("mongodb", marks=pytest.mark.long)], indirect=True
+)
 async def test_fifty_guesses_at_once_over_both_are_ten_and_the_victim_still_gets_in(
     two: Cluster, client: Client
 ) -> None:

@@ -57,6 +57,9 @@ async def test_twenty_parallel_first_sign_ins_of_one_person_make_one_user(
 
 
 # S104 S146 D15
+@pytest.mark.parametrize(
+    "database_url", ["sqlite", pytest.param("mongodb", marks=pytest.mark.long)], indirect=True
+)
 async def test_twenty_parallel_claims_of_one_name_have_one_winner(
     two: Cluster, client: Client, database_url: str
 ) -> None:

@@ -47,6 +47,7 @@ class TestMongoReplicaSet(StorageContract):
 
 
 @leaks_sockets
+@pytest.mark.long  # nothing runs on it yet
 class TestMongoPyMongoAsync(StorageContract):
     purges_itself = True
 
