@@ -139,10 +139,19 @@ class Sessions:
             await self._on_end(session)
 
     async def replace(self, old: Session, new: Session) -> bool:
-        """End a session whose user has just begun another one, which keeps what hangs on it."""
+        """End a session whose user has just begun another one, which keeps what hangs on it.
+
+        One that is shared lives on: the other site cannot know of the new one.
+        """
         if self._on_replace is not None:
             await self._on_replace(old.id, new.id)
-        return await self.end(old)
+        current = await self._sessions.get(old.id)
+        return current is not None and not current.is_shared and await self.end(old)
+
+    async def share(self, session: Session) -> None:
+        """Note that another site is handed a token of a session."""
+        if not session.is_shared:
+            await update(self._sessions, session.id, _shared)
 
     async def end_all(self, user_id: str, *, keys: bool = True) -> int:
         """End every session of a user everywhere and return how many there were.
@@ -186,6 +195,10 @@ class Sessions:
 
 def _seen(at: int, session: Session) -> Session:
     return replace(session, last_seen_at=max(at, session.last_seen_at))
+
+
+def _shared(session: Session) -> Session:
+    return replace(session, is_shared=True)
 
 
 def _printable(text: str) -> str:

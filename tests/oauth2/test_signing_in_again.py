@@ -37,11 +37,11 @@ async def client(world: World) -> Client:
     return await world.client(backchannel_logout_uri="https://app.example/out")
 
 
-async def sign_in(world: World, name: str, cookie: str = "") -> str:
+async def sign_in(world: World, name: str, cookie: str = "", next: str = "") -> str:
     """Sign in by the form, in a browser with this cookie, and return its next one."""
     cookies = {"tornado_auth": cookie} if cookie else {}
     page = await open_page(world.service, **cookies)
-    response = await page.send(LOGIN, username=name)
+    response = await page.send(LOGIN, username=name, next=next)
     assert response.code == 303, response.body
     return cookies_of(response)["tornado_auth"].value
 
@@ -85,6 +85,22 @@ class TestAsTheSameUser:
         assert (asked.code, await is_signed_in(world, elsewhere)) == (200, True)
         done = await world.service.fetch(path, cookies={"tornado_auth": new})
         assert (done.code, await is_signed_in(world, new)) == (303, False)
+
+    @pytest.mark.parametrize("handover", ["query", "code"])
+    async def test_a_token_that_another_site_was_handed_stays_good(
+        self, make_world: WorldFactory, handover: str
+    ) -> None:
+        sites = f"https://one.example={handover} https://two.example={handover}"
+        world = await make_world(dev=True, TORNADO_AUTH_ALLOWED_NEXT=sites)
+        client = await world.client()
+        first = await sign_in(world, "ann", next="https://one.example/")
+        tokens = await world.tokens(client, first)
+        second = await sign_in(world, "ann", first, next="https://two.example/")
+        third = await sign_in(world, "ann", second)
+        assert [await is_signed_in(world, one) for one in (first, second, third)] == [True] * 3
+        await (await account_page(world.service, third)).send("/auth/logout")
+        assert not await is_alive(world, tokens["access_token"])
+        assert await is_signed_in(world, first)
 
     async def test_it_is_no_sign_out(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         old = await sign_in(world, "ann")
@@ -213,13 +229,15 @@ class TestGrants:
         new = await world.service.session("ann")
         tokens = await tokens_for(world, client, session=old)
         get = world.storage.sessions.get
+        collection = world.server.oauth2.grants._sessions
 
         async def moved_meanwhile(id: str) -> Session | None:
             if id == old.id:
+                monkeypatch.setattr(collection, "get", get)
                 await world.server.sessions.replace(old, new)
             return await get(id)
 
-        monkeypatch.setattr(world.server.oauth2.grants._sessions, "get", moved_meanwhile)
+        monkeypatch.setattr(collection, "get", moved_meanwhile)
         assert await is_alive(world, tokens["access_token"])
         await world.server.sessions.end(new)
         assert not await is_alive(world, tokens["access_token"])

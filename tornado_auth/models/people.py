@@ -77,7 +77,8 @@ class Session(Record):
     The id is no credential: what opens a door is the signed session token, which is never stored.
     `auth_time` and `amr` are those of OpenID Connect Core §2. An API key is a session, too: its
     provider is API_KEY, its id the digest of the key, and `scopes` are what it may be used for.
-    `upstream_sid` is "<provider>:<sid>" where the login provider named its own session.
+    `upstream_sid` is "<provider>:<sid>" where the login provider named its own session. `is_shared`
+    if another site was handed a token of it.
     """
 
     KIND: ClassVar[str] = "sessions"
@@ -95,6 +96,7 @@ class Session(Record):
     name: str = ""
     scopes: tuple[str, ...] = ()
     upstream_sid: str = ""
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

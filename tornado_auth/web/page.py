@@ -125,6 +125,8 @@ class PageHandler(BaseHandler):
         """Return the address to go to, with the token in the form that its origin is allowed."""
         if next_url is None:
             return "/auth/account"
+        if next_url.handover in (Handover.QUERY, Handover.CODE):
+            await self.server.sessions.share(session)
         if next_url.handover is Handover.QUERY:
             return next_url.with_parameter("jwt", token)
         if next_url.handover is Handover.CODE:
