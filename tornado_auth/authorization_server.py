@@ -46,7 +46,7 @@ from tornado_auth.oauth2.userinfo import Userinfo
 from tornado_auth.outbound import Outbound
 from tornado_auth.settings import Settings
 from tornado_auth.storage import Storage
-from tornado_auth.throttle import LoginThrottle
+from tornado_auth.throttle import LoginThrottle, Throttle
 from tornado_auth.user_claims import UserClaimsStore
 
 
@@ -185,7 +185,10 @@ class AuthorizationServer:
             issuer=settings.issuer,
             must_push=settings.require_pushed_authorization_requests,
         )
-        self.push_endpoint = PushEndpoint(reader, self.pushed_requests, dpop=self.dpop)
+        throttle = Throttle(now)
+        self.push_endpoint = PushEndpoint(
+            reader, self.pushed_requests, dpop=self.dpop, throttle=throttle
+        )
         self.authorization = AuthorizationEndpoint(
             reader,
             Interactions(settings.secret, now=now),
@@ -194,6 +197,7 @@ class AuthorizationServer:
             grants=self.grants,
             codes=self.codes,
             pushed_requests=self.pushed_requests,
+            throttle=throttle,
             now=now,
         )
 

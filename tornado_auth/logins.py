@@ -207,7 +207,9 @@ class Logins:
         await self.end(who, who.session, visitor)
 
     async def end(self, who: Who, session: Session, visitor: Visitor = NOWHERE) -> None:
-        """End any session of the same user, and run the hooks once."""
+        """End any session of the same user, with those that it replaced, and run the hooks once."""
+        for before in await self._sessions.replaced_by(session):
+            await self._sessions.end(before)
         if not await self._sessions.end(session):
             return
         action = "logout" if session.id == who.session.id else "session_ended"

@@ -141,12 +141,20 @@ class Sessions:
     async def replace(self, old: Session, new: Session) -> bool:
         """End a session whose user has just begun another one, which keeps what hangs on it.
 
-        One that is shared lives on: the other site cannot know of the new one.
+        One that is shared lives on until the new one is signed out of: the other site cannot know
+        of that.
         """
         if self._on_replace is not None:
             await self._on_replace(old.id, new.id)
-        current = await self._sessions.get(old.id)
+        by_the_new_one = partial(_replaced, new.id)
+        for before in await self.replaced_by(old):
+            await update(self._sessions, before.id, by_the_new_one)
+        current = await update(self._sessions, old.id, by_the_new_one)
         return current is not None and not current.is_shared and await self.end(old)
+
+    async def replaced_by(self, session: Session) -> list[Session]:
+        """Return the sessions that live on though this one took their place."""
+        return [one for one in await self.of_user(session.user_id) if one.replaced_by == session.id]
 
     async def share(self, session: Session) -> None:
         """Note that another site is handed a token of a session."""
@@ -195,6 +203,10 @@ class Sessions:
 
 def _seen(at: int, session: Session) -> Session:
     return replace(session, last_seen_at=max(at, session.last_seen_at))
+
+
+def _replaced(by: str, session: Session) -> Session:
+    return replace(session, replaced_by=by)
 
 
 def _shared(session: Session) -> Session:

@@ -42,7 +42,9 @@ LOGIN_LIMITS: Mapping[str, Limit] = {
 LOOKUP_LIMITS: Mapping[str, Limit] = {
     "lookup-address": Limit(60, 60),
     "lookup-user": Limit(600, 60),  # a service may look up all its users with one token
-    "kept-requests": Limit(600, 600),  # authorization requests that anybody can have us keep
+    # authorization requests that anybody can have us keep
+    "parked-requests": Limit(600, 600),
+    "pushed-requests": Limit(600, 600),
 }
 
 

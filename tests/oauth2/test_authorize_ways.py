@@ -123,8 +123,10 @@ class TestALongRequest:
     async def test_that_is_kept_counts_for_its_address(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        limits = {"kept-requests": Limit(2, 60)}
-        monkeypatch.setattr(world.server, "throttle", Throttle(world.server.now, limits=limits))
+        limits = {"parked-requests": Limit(1, 60), "pushed-requests": Limit(1, 60)}
+        throttle = Throttle(world.server.now, limits=limits)
+        for endpoint in (world.server.oauth2.authorization, world.server.oauth2.push_endpoint):
+            monkeypatch.setattr(endpoint, "_throttle", throttle)
         client = await world.client(token_endpoint_auth_method="none")
         query = world.request_of(client, state="\u00e4" * 400)
         assert login_of(await world.service.fetch(f"/oauth2/authorize?{query}"))

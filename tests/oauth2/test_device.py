@@ -121,6 +121,9 @@ class TestStarting:
         responses = [await world.post(path, client, **form) for client in (other, third)]
         assert [response.code for response in responses] == [200, 429]
         assert len(await world.storage.device_codes.find()) == 3
+        # Who has proven who it is may, as often as it likes.
+        proven = await device_client(world, token_endpoint_auth_method="client_secret_basic")
+        assert (await world.post(path, proven, **form)).code == 200
         # Elsewhere the same client may.
         await devices.start(one, Parameters(form.items()), remote_ip="192.0.2.7")
         clock.advance(600)

@@ -98,9 +98,10 @@ class TestAsTheSameUser:
         second = await sign_in(world, "ann", first, next="https://two.example/")
         third = await sign_in(world, "ann", second)
         assert [await is_signed_in(world, one) for one in (first, second, third)] == [True] * 3
+        assert await is_alive(world, tokens["access_token"])
         await (await account_page(world.service, third)).send("/auth/logout")
         assert not await is_alive(world, tokens["access_token"])
-        assert await is_signed_in(world, first)
+        assert [await is_signed_in(world, one) for one in (first, second, third)] == [False] * 3
 
     async def test_it_is_no_sign_out(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         old = await sign_in(world, "ann")

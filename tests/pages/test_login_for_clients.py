@@ -130,7 +130,8 @@ async def test_a_login_provider_is_told_not_to_go_by_its_own_session(
     world = await make_world(GITHUB_KEY="id", GITHUB_SECRET="secret", **corp)
     client = await world.client()
     requests = [
-        world.request_of(client, **more) for more in ({}, {"prompt": "login"}, {"max_age": "9"})
+        world.request_of(client, **more)
+        for more in ({}, {"prompt": "login"}, {"max_age": "9"}, {"max_age": "86400"})
     ]
     paths = [f"/oauth2/authorize?{request}" for request in requests]
     for path, sent, expected in (
@@ -139,6 +140,7 @@ async def test_a_login_provider_is_told_not_to_go_by_its_own_session(
         (paths[0], "", None),
         (paths[1], "", asked),
         (paths[2], "", asked),
+        (paths[3], "", None),
     ):
         page, _ = await page_of(world, at(path, prompt=sent))
         link = re.search(f'id="provider-{provider}" href="([^"]*)"', page)
@@ -146,3 +148,15 @@ async def test_a_login_provider_is_told_not_to_go_by_its_own_session(
         response = await world.service.fetch(html.unescape(link[1]))
         query = dict(parse_qsl(urlsplit(response.headers["Location"]).query))
         assert query.get("prompt") == expected
+
+
+# S081
+async def test_a_new_proof_is_still_wanted_after_a_wrong_password(world: World) -> None:
+    await add_local_user(world.service, "alice")
+    form = await open_page(world.service, at("/auth/account", prompt="login"))
+    assert 'name="prompt" value="login"' in (await page_of(world, at("/", prompt="login")))[0]
+    assert 'name="prompt"' not in (await page_of(world, at("/")))[0]
+    response = await form.send(
+        "/auth/login/local", next="/auth/account", prompt="login", username="alice", password="no"
+    )
+    assert (response.code, b'name="prompt" value="login"' in response.body) == (401, True)

@@ -78,7 +78,8 @@ class Session(Record):
     `auth_time` and `amr` are those of OpenID Connect Core §2. An API key is a session, too: its
     provider is API_KEY, its id the digest of the key, and `scopes` are what it may be used for.
     `upstream_sid` is "<provider>:<sid>" where the login provider named its own session. `is_shared`
-    if another site was handed a token of it.
+    if another site was handed a token of it; then it may outlive the browser's next sign-in, and
+    `replaced_by` is the session that began there.
     """
 
     KIND: ClassVar[str] = "sessions"
@@ -97,6 +98,7 @@ class Session(Record):
     scopes: tuple[str, ...] = ()
     upstream_sid: str = ""
     is_shared: bool = False
+    replaced_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

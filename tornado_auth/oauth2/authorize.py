@@ -29,13 +29,14 @@ from tornado_auth.oauth2.errors import (
     PageError,
 )
 from tornado_auth.oauth2.grants import Grants
-from tornado_auth.oauth2.interactions import Interactions
+from tornado_auth.oauth2.interactions import FRESH, Interactions
 from tornado_auth.oauth2.parameters import Parameters
 from tornado_auth.oauth2.pushed_requests import PushedRequests
 from tornado_auth.oauth2.responses import AuthorizationResponse, RedirectableError, scheme_of
 from tornado_auth.oauth2.scopes import Scopes
 from tornado_auth.oauth2.user_authorization import is_public
 from tornado_auth.oauth2.values import ACR
+from tornado_auth.throttle import Throttle, address_key
 
 AUTHORIZE = "/oauth2/authorize"
 CONSENT = "/oauth2/consent"
@@ -122,6 +123,7 @@ class AuthorizationEndpoint:
         grants: Grants,
         codes: AuthorizationCodes,
         pushed_requests: PushedRequests,
+        throttle: Throttle,
         now: Callable[[], int],
     ) -> None:
         self._reader = reader
@@ -131,6 +133,7 @@ class AuthorizationEndpoint:
         self._grants = grants
         self._codes = codes
         self._pushed_requests = pushed_requests
+        self._throttle = throttle
         self._now = now
 
     # -- reading --------------------------------------------------------------------------------
@@ -167,12 +170,15 @@ class AuthorizationEndpoint:
             request = await self.read_forms(query.encode())
         except OAuth2Error:
             return None
-        asks_again = request.max_age is not None or bool(request.prompt & set(SIGN_IN_AGAIN))
+        is_due = request.max_age is not None and request.max_age <= FRESH
+        asks_again = is_due or not request.prompt.isdisjoint(SIGN_IN_AGAIN)
         return WaitingClient(request.client, scheme_of(request.address.redirect_uri), asks_again)
 
     # -- deciding -------------------------------------------------------------------------------
 
-    async def next_step(self, request: AuthorizationRequest, who: Who | None) -> Detour | Allowed:
+    async def next_step(
+        self, request: AuthorizationRequest, who: Who | None, *, remote_ip: str = ""
+    ) -> Detour | Allowed:
         """Return what comes next; where nothing is missing, that is a code.
 
         Raises RedirectableError if something is missing that the client forbids to ask for, and
@@ -186,9 +192,10 @@ class AuthorizationEndpoint:
                 await self._pushed_requests.spend(request.request_uri)
             raise
         if isinstance(missing, LoginNeeded):
-            return Detour(await self._login_url(request, who))
+            return Detour(await self._login_url(request, who, remote_ip))
         if isinstance(missing, ConsentNeeded):
-            return Detour(f"{CONSENT}?{await self._query(request, request.interaction)}")
+            query = await self._query(request, request.interaction, remote_ip)
+            return Detour(f"{CONSENT}?{query}")
         return Allowed(await self._allow(request, cast(Who, who)))
 
     async def _allow(self, request: AuthorizationRequest, who: Who) -> AuthorizationResponse:
@@ -247,7 +254,7 @@ class AuthorizationEndpoint:
         """
         await self._consents.approve(who.user, request, remote_ip=remote_ip)
         seal = self._interactions.agreement(request, who)
-        return f"{AUTHORIZE}?{await self._query(request, seal)}"
+        return f"{AUTHORIZE}?{await self._query(request, seal, remote_ip)}"
 
     async def deny(self, request: AuthorizationRequest) -> AuthorizationResponse:
         """Return the answer for a user who said no."""
@@ -276,8 +283,10 @@ class AuthorizationEndpoint:
             raise _refused(request, LoginRequired("Somebody else has signed in."))
         return LoginNeeded()
 
-    async def _login_url(self, request: AuthorizationRequest, who: Who | None) -> str:
-        query = await self._query(request, self._interactions.sign_in(request, who))
+    async def _login_url(
+        self, request: AuthorizationRequest, who: Who | None, remote_ip: str
+    ) -> str:
+        query = await self._query(request, self._interactions.sign_in(request, who), remote_ip)
         values = {
             "next": f"{AUTHORIZE}?{query}",
             "prompt": "login" if who else "",
@@ -323,8 +332,11 @@ class AuthorizationEndpoint:
 
     # -- the way back ---------------------------------------------------------------------------
 
-    async def _query(self, request: AuthorizationRequest, seal: str) -> str:
-        """Return the query with which this request comes back to us, with what we asked."""
+    async def _query(self, request: AuthorizationRequest, seal: str, remote_ip: str) -> str:
+        """Return the query with which this request comes back to us, with what we asked.
+
+        Raises TooManyAttempts for an address that has us keep too many long ones.
+        """
         request_uri = request.request_uri
         query = request.parameters.replaced({INTERACTION: [seal]}).to_query()
         if request_uri:
@@ -332,16 +344,17 @@ class AuthorizationEndpoint:
         elif len(query) <= MAX_QUERY:
             return query
         else:
+            self._throttle.count("parked-requests", address_key(remote_ip))
             request_uri = await self._pushed_requests.park(request.client, request.parameters)
         values = {"client_id": request.client.id, "request_uri": request_uri, INTERACTION: seal}
         return _urlencoded(values)
 
-    async def address_of(self, request: AuthorizationRequest) -> str:
+    async def address_of(self, request: AuthorizationRequest, *, remote_ip: str = "") -> str:
         """Return the address at which a request that came as a form can be asked for again.
 
         A browser sends our cookie along with that, but not with the form of another site.
         """
-        return f"{AUTHORIZE}?{await self._query(request, request.interaction)}"
+        return f"{AUTHORIZE}?{await self._query(request, request.interaction, remote_ip)}"
 
 
 def _is_program(who: Who) -> bool:

@@ -25,6 +25,7 @@ from tornado_auth.oauth2.grants import Grants
 from tornado_auth.oauth2.parameters import Parameters
 from tornado_auth.oauth2.request_checks import read_scope
 from tornado_auth.oauth2.scopes import Scopes
+from tornado_auth.oauth2.user_authorization import is_public
 from tornado_auth.oauth2.values import ACR, DEVICE
 from tornado_auth.storage import Collection, update
 from tornado_auth.throttle import Limit, LoginThrottle, address_key
@@ -124,10 +125,11 @@ class Devices:
             valid_until=self._now() + self._lifetime,
             expires_at=self._now() + self._lifetime + KEPT,
         )
-        address = address_key(remote_ip)
-        await self._throttle.count(
-            {"device-start-client": f"{client.id} {address}", "device-start-address": address}
-        )
+        if is_public(client):
+            address = address_key(remote_ip)
+            await self._throttle.count(
+                {"device-start-client": f"{client.id} {address}", "device-start-address": address}
+            )
         device_code = PREFIX + secrets.token_urlsafe(32)
         user_code = await self._insert(replace(record, id=digest(device_code)))
         return DeviceAuthorization(

@@ -1,9 +1,8 @@
 """The HTTP of the authorization endpoint (RFC 6749 §3.1)."""
 
-from tornado_auth.oauth2.authorize import MAX_QUERY, Allowed
+from tornado_auth.oauth2.authorize import Allowed
 from tornado_auth.oauth2.handlers.responses import OAuth2PageHandler, write_response
 from tornado_auth.oauth2.responses import RedirectableError
-from tornado_auth.throttle import address_key
 
 
 class AuthorizationHandler(OAuth2PageHandler):
@@ -19,11 +18,9 @@ class AuthorizationHandler(OAuth2PageHandler):
         """Send the browser to the next page, or to the client with its answer."""
         endpoint = self.server.oauth2.authorization
         who = await self.who()
-        if who is None:
-            self.count_if_kept(len(self.request.query))
         try:
             request = await endpoint.read_forms(self.request.query.encode())
-            step = await endpoint.next_step(request, who)
+            step = await endpoint.next_step(request, who, remote_ip=self.remote_ip)
         except RedirectableError as error:
             return write_response(self, endpoint.refusal(error, who))
         if isinstance(step, Allowed):
@@ -33,14 +30,9 @@ class AuthorizationHandler(OAuth2PageHandler):
     async def post(self) -> None:
         """Let the browser ask again by GET: our cookie is not sent with another site's form."""
         endpoint = self.server.oauth2.authorization
-        self.count_if_kept(len(self.request.query) + len(self.request.body))
         try:
             request = await endpoint.read_forms(self.request.query.encode(), self.request.body)
         except RedirectableError as error:
             return write_response(self, endpoint.refusal(error, await self.who()))
-        return self.redirect(await endpoint.address_of(request), status=303)
-
-    def count_if_kept(self, size: int) -> None:
-        """Limit for each address how many requests it has us keep; raises TooManyAttempts."""
-        if size > MAX_QUERY:
-            self.server.throttle.count("kept-requests", address_key(self.remote_ip))
+        address = await endpoint.address_of(request, remote_ip=self.remote_ip)
+        return self.redirect(address, status=303)

@@ -1,8 +1,6 @@
 """The HTTP of pushed authorization requests (RFC 9126)."""
 
 from tornado_auth.oauth2.handlers.base import OAuth2Handler
-from tornado_auth.oauth2.user_authorization import is_public
-from tornado_auth.throttle import address_key
 from tornado_auth.web import BadRequest
 
 MAX_SIZE = 32 * 1024  # bytes
@@ -17,9 +15,9 @@ class PushedRequestHandler(OAuth2Handler):
             raise BadRequest("The request is too large.", status=413)
         parameters = self.form()
         client = await self.client(parameters)
-        if is_public(client):
-            self.server.throttle.count("kept-requests", address_key(self.remote_ip))
         endpoint = self.server.oauth2.push_endpoint
-        request_uri, lifetime = await endpoint.push(client, parameters, self.proof())
+        request_uri, lifetime = await endpoint.push(
+            client, parameters, self.proof(), remote_ip=self.remote_ip
+        )
         self.set_status(201)
         self.write_json({"request_uri": request_uri, "expires_in": lifetime})
