@@ -121,7 +121,7 @@ class TestSession:
     async def test_more_than_fit_on_a_page_end_too(
         self, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("tornado_auth.sessions.PAGE", 3)
+        monkeypatch.setattr("tornado_auth.storage.PAGE", 3)
         monkeypatch.setattr("tornado_auth.sessions.ENDS_AT_ONCE", 2)
         for _ in range(8):
             await sessions.start(ANN)

@@ -31,7 +31,7 @@ from tornado_auth.errors import (
 )
 from tornado_auth.models import AssertedIdentity, Identity, User, UsernameClaim
 from tornado_auth.revocations import Revocations
-from tornado_auth.storage import Collection, update
+from tornado_auth.storage import Collection, all_of, update
 from tornado_auth.username_claims import UsernameClaims, taken
 from tornado_auth.usernames import skeleton, suggest, username_key
 
@@ -90,12 +90,7 @@ class Accounts:
 
     async def identities_of(self, user_id: str) -> list[Identity]:
         """Return all identities that sign in as this user."""
-        identities: list[Identity] = []
-        while page := await self._identities.find(
-            user_id=user_id, after=identities[-1].id if identities else ""
-        ):
-            identities += page
-        return identities
+        return await all_of(self._identities, user_id=user_id)
 
     async def sign_in(self, asserted: AssertedIdentity) -> SignedIn:
         """Return the user of a proven identity, created if it is the first time.

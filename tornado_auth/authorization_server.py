@@ -61,10 +61,12 @@ class AuthorizationServer:
         keys: KeySet,
         audit_log: AuditLog,
         metrics: Metrics,
+        throttle: Throttle,
         now: Callable[[], int],
         grant_types: Iterable[GrantType] = (),
     ) -> None:
         self.settings = settings
+        self._throttle = throttle
         self._now = now
         self._build_grants(storage)
         self._build_resources(storage, keys)
@@ -185,9 +187,8 @@ class AuthorizationServer:
             issuer=settings.issuer,
             must_push=settings.require_pushed_authorization_requests,
         )
-        throttle = Throttle(now)
         self.push_endpoint = PushEndpoint(
-            reader, self.pushed_requests, dpop=self.dpop, throttle=throttle
+            reader, self.pushed_requests, dpop=self.dpop, throttle=self._throttle
         )
         self.authorization = AuthorizationEndpoint(
             reader,
@@ -197,7 +198,7 @@ class AuthorizationServer:
             grants=self.grants,
             codes=self.codes,
             pushed_requests=self.pushed_requests,
-            throttle=throttle,
+            throttle=self._throttle,
             now=now,
         )
 

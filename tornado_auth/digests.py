@@ -10,7 +10,10 @@ import re
 
 
 def digest(secret: str) -> str:
-    """Return the SHA-256 of a high-entropy secret, base64url without padding (43 characters)."""
+    """Return the SHA-256 of a high-entropy secret, base64url without padding (43 characters).
+
+    The S256 of PKCE (RFC 7636 §4.2) and the `ath` of DPoP (RFC 9449 §4.2) are the same.
+    """
     return base64.urlsafe_b64encode(hashlib.sha256(secret.encode()).digest()).decode().rstrip("=")
 
 

@@ -11,13 +11,12 @@ from typing import TypeVar
 from tornado_auth.caches import BoundedCache
 from tornado_auth.models import Assignment, Membership, Record, Role
 from tornado_auth.role_names import NAME
-from tornado_auth.storage import Collection
+from tornado_auth.storage import PAGE, Collection, all_of
 
 R = TypeVar("R", bound=Record)
 
 MAX_KNOWN = 10_000
 AT_ONCE = 16  # groups of one user that are read together: others have questions, too
-PAGE = 100  # small enough for SQLite to be asked on the loop's thread
 
 Held = tuple[Assignment, Role]
 
@@ -87,18 +86,6 @@ class HeldRoles:
             if len(page) < PAGE or not page[-1].id.startswith(prefix):
                 return held
             after = page[-1].id
-
-
-async def all_of(collection: Collection[R], **equal: str) -> list[R]:
-    """Return all records with these values of INDEX fields, for where there are not too many."""
-    found: list[R] = []
-    after = ""
-    while page := await collection.find(after=after, limit=PAGE, **equal):
-        found += page
-        if len(page) < PAGE:
-            break
-        after = page[-1].id
-    return found
 
 
 def _with_roles(assignments: list[Assignment], roles: dict[str, Role]) -> list[Held]:

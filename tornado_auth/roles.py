@@ -20,10 +20,10 @@ from typing import TypeVar
 
 from tornado_auth import role_names as names
 from tornado_auth.errors import AlreadyExists, NotFound, StorageUnavailable
-from tornado_auth.held_roles import HeldRoles, all_of
+from tornado_auth.held_roles import HeldRoles
 from tornado_auth.models import Assignment, Group, GroupMapping, Membership, Record, Role
 from tornado_auth.revocations import Revocations
-from tornado_auth.storage import Collection, update
+from tornado_auth.storage import Collection, all_of, update
 
 R = TypeVar("R", bound=Record)
 Child = TypeVar("Child", bound=Record)

@@ -219,6 +219,7 @@ class AuthServer:
             keys=self.keys,
             audit_log=self.audit_log,
             metrics=self.metrics,
+            throttle=self.throttle,
             now=self.now,
             grant_types=[make(self) for make in grant_types],
         )

@@ -16,10 +16,9 @@ from tornado_auth.errors import StorageUnavailable
 from tornado_auth.keys import KeySet
 from tornado_auth.models import API_KEY, HandoverCode, Identity, Session, TokenType
 from tornado_auth.revocations import Revocations
-from tornado_auth.storage import Collection, update
+from tornado_auth.storage import Collection, all_of, update
 
 HANDOVER_LIFETIME = 60
-PAGE = 1000
 ENDS_AT_ONCE = 32
 _MAX_USER_AGENT = 256
 
@@ -106,18 +105,10 @@ class Sessions:
 
     async def of_upstream(self, upstream_sid: str) -> list[Session]:
         """Return the live sessions that began in one session at a login provider."""
-        return await self._all(upstream_sid=upstream_sid)
+        return await all_of(self._sessions, upstream_sid=upstream_sid)
 
     async def _all_of(self, user_id: str) -> list[Session]:
-        return await self._all(user_id=user_id)
-
-    async def _all(self, **equal: str) -> list[Session]:
-        found: list[Session] = []
-        while page := await self._sessions.find(
-            after=found[-1].id if found else "", limit=PAGE, **equal
-        ):
-            found += page
-        return found
+        return await all_of(self._sessions, user_id=user_id)
 
     async def end(self, session: Session) -> bool:
         """End a session everywhere; true for exactly one of any number of callers."""

@@ -160,3 +160,14 @@ async def test_another_grant_type_can_be_added(world: World) -> None:
     response = await world.token(client, grant_type=ByPromise.name, promise="I am")
     # Without a user there is nothing to refresh, and nobody for an ID token.
     assert set(members_of(response)) == {"access_token", "token_type", "expires_in"}
+
+
+async def test_what_was_given_is_counted_by_grant_type(world: World) -> None:
+    client = await world.client()
+    tokens = await world.tokens(client, await world.service.sign_in())
+    assert (await world.refresh(client, tokens["refresh_token"])).code == 200
+    assert (await world.refresh(client, "trt_unknown")).code == 400
+    value = world.server.metrics.registry.get_sample_value
+    for grant_type in ("authorization_code", "refresh_token"):
+        labels = {"grant_type": grant_type}
+        assert value("tornado_auth_oauth2_tokens_total", labels) == 1

@@ -13,9 +13,7 @@ from tornado_auth.errors import AlreadyExists, Stale
 from tornado_auth.models import Actor, Client, Consent, Grant, User
 from tornado_auth.oauth2.authorization_requests import AuthorizationRequest
 from tornado_auth.oauth2.grants import Grants, consent_id
-from tornado_auth.storage import UPDATE_ATTEMPTS, Collection
-
-PAGE = 1000
+from tornado_auth.storage import UPDATE_ATTEMPTS, Collection, all_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +100,9 @@ class Consents:
         grants: dict[str, list[Grant]] = {}
         for grant in await self._grants.of_user(user_id):
             grants.setdefault(grant.client_id, []).append(grant)
-        consents = {consent.client_id: consent for consent in await self._all_of(user_id)}
+        consents = {
+            consent.client_id: consent for consent in await all_of(self._consents, user_id=user_id)
+        }
         clients = await self._clients.get_many(list(grants | consents))
         found = [
             _application(client, consents.get(client.id), grants.get(client.id, []))
@@ -125,14 +125,6 @@ class Consents:
                 target=client_id,
             )
         return had_consent or had_grants
-
-    async def _all_of(self, user_id: str) -> list[Consent]:
-        found: list[Consent] = []
-        while page := await self._consents.find(
-            user_id=user_id, after=found[-1].id if found else "", limit=PAGE
-        ):
-            found += page
-        return found
 
 
 def covers(consent: Consent | None, request: AuthorizationRequest) -> bool:

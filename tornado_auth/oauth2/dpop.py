@@ -4,8 +4,6 @@ Owns what makes a proof good, that each counts once, and the nonces of ours that
 ask for. Never knows a token: who calls compares the key with the one that a token is bound to.
 """
 
-import base64
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -122,8 +120,7 @@ class DPoP:
 
 def ath_of(access_token: str) -> str:
     """Return the `ath` of an access token (RFC 9449 §4.2)."""
-    hashed = hashlib.sha256(access_token.encode()).digest()
-    return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode()
+    return digest(access_token)
 
 
 def _read(proof: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -12,7 +12,7 @@
     ├── AccessDenied
     ├── InvalidTarget             RFC 8707 §2
     ├── LoginRequired, ConsentRequired, InteractionRequired    OpenID Connect Core §3.1.2.6
-    ├── RequestNotSupported, RequestURINotSupported, InvalidRequestURI
+    ├── RequestNotSupported, RequestURINotSupported
     ├── UnmetAuthenticationRequirements
     ├── AuthorizationPending, SlowDown, ExpiredToken           RFC 8628 §3.5
     ├── InvalidBearerToken, InsufficientScope                  RFC 6750 §3.1
@@ -143,12 +143,6 @@ class RequestURINotSupported(OAuth2Error):
     """Refuse a request_uri that was not pushed here."""
 
     code = "request_uri_not_supported"
-
-
-class InvalidRequestURI(OAuth2Error):
-    """Refuse a request_uri that is unknown, over, or another client's."""
-
-    code = "invalid_request_uri"
 
 
 class UnmetAuthenticationRequirements(OAuth2Error):

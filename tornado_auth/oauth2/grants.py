@@ -23,9 +23,8 @@ from tornado_auth.models import (
     Who,
 )
 from tornado_auth.oauth2.errors import AccessDenied
-from tornado_auth.storage import Collection, update
+from tornado_auth.storage import Collection, all_of, update
 
-PAGE = 1000
 ENDS_AT_ONCE = 32  # with what was made from each
 
 Children = Collection[AuthorizationCode] | Collection[RefreshToken] | Collection[OpaqueAccessToken]
@@ -145,11 +144,11 @@ class Grants:
 
     async def of_session(self, session_id: str) -> list[Grant]:
         """Return what was granted in a session."""
-        return await self._all(session_id=session_id)
+        return await all_of(self._grants, session_id=session_id)
 
     async def of_user(self, user_id: str) -> list[Grant]:
         """Return what a user granted."""
-        return await self._all(user_id=user_id)
+        return await all_of(self._grants, user_id=user_id)
 
     async def move(self, old_session_id: str, new_session_id: str) -> None:
         """Let what was granted in a session live on with another one of the same user."""
@@ -185,7 +184,7 @@ class Grants:
         return await self._grants.delete_where(client_id=client_id)
 
     async def _end_all(self, **equal: str) -> int:
-        grants = await self._all(**equal)
+        grants = await all_of(self._grants, **equal)
         ended = await self._grants.delete_where(**equal)
         await self._forget_children([grant.id for grant in grants])
         return ended
@@ -197,14 +196,6 @@ class Grants:
                 await asyncio.gather(
                     *(children.delete_where(grant_id=grant_id) for children in self._children)
                 )
-
-    async def _all(self, **equal: str) -> list[Grant]:
-        found: list[Grant] = []
-        while page := await self._grants.find(
-            after=found[-1].id if found else "", limit=PAGE, **equal
-        ):
-            found += page
-        return found
 
 
 def consent_id(user_id: str, client_id: str) -> str:

@@ -48,6 +48,7 @@ from tornado_auth.storage.guard import GuardedCollection
 R = TypeVar("R", bound=Record)
 
 UPDATE_ATTEMPTS = 20
+PAGE = 100  # small enough for SQLite to be asked on the loop's thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +200,18 @@ async def update(collection: Collection[R], id: str, change: Callable[[R], R]) -
         except Stale:
             continue
     raise Stale(f"{collection} kept changing under {UPDATE_ATTEMPTS} attempts")
+
+
+async def all_of(collection: Collection[R], **equal: str) -> list[R]:
+    """Return all records with these values of INDEX fields, for where there are not too many."""
+    found: list[R] = []
+    after = ""
+    while page := await collection.find(after=after, limit=PAGE, **equal):
+        found += page
+        if len(page) < PAGE:
+            break
+        after = page[-1].id
+    return found
 
 
 def open_backend(url: str, *, timeout: float, write_timeout: float | None = None) -> Backend:

@@ -5,8 +5,6 @@ failure is logged with its cause, never with what the provider answered. Never f
 and never sends a form twice.
 """
 
-import base64
-import hashlib
 import hmac
 import json
 import logging
@@ -21,6 +19,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HT
 from tornado.httputil import url_concat
 from tornado.simple_httpclient import HTTPTimeoutError, SimpleAsyncHTTPClient
 
+from tornado_auth.digests import digest
 from tornado_auth.errors import UpstreamError
 from tornado_auth.next_urls import origin_of
 
@@ -234,8 +233,7 @@ def access_token_of(answer: dict[str, Any], provider: str) -> str:
 
 def code_challenge(code_verifier: str) -> str:
     """Derive the S256 challenge of a verifier (RFC 7636 §4.2)."""
-    digest = hashlib.sha256(code_verifier.encode()).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return digest(code_verifier)
 
 
 def bearer(access_token: str) -> dict[str, str]:

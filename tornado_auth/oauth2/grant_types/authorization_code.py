@@ -6,12 +6,11 @@ ends what the first one gave; who could not, ends nothing.
 
 import hmac
 import re
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import replace
-from hashlib import sha256
 
 from tornado_auth.audit import AuditLog
+from tornado_auth.digests import digest
 from tornado_auth.models import AuthorizationCode
 from tornado_auth.oauth2.codes import AuthorizationCodes
 from tornado_auth.oauth2.errors import InvalidGrant, InvalidRequest
@@ -98,8 +97,7 @@ def _is_redirect_uri_of(record: AuthorizationCode, sent: str) -> bool:
 
 def _challenge_of(verifier: str) -> str:
     """Return the S256 challenge, "" without a verifier: so neither goes without the other."""
-    hashed = urlsafe_b64encode(sha256(verifier.encode()).digest())
-    return hashed.rstrip(b"=").decode() if verifier else ""
+    return digest(verifier) if verifier else ""
 
 
 def _refusal() -> InvalidGrant:

@@ -11,4 +11,6 @@ class TokenHandler(OAuth2Handler):
         parameters = self.form()
         client = await self.client(parameters)
         endpoint = self.server.oauth2.token_endpoint
-        self.write_members(await endpoint.exchange(client, parameters, self.proof()))
+        answer = await endpoint.exchange(client, parameters, self.proof())
+        self.server.metrics.oauth2_tokens.labels(parameters.get("grant_type")).inc()
+        self.write_members(answer)
