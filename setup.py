@@ -28,7 +28,6 @@ INSTALL_REQUIRES = [
     "click>=8.1.8,<9",
     "argon2-cffi>=23.1",
     "prometheus_client>=0.21,<1",
-    "python-json-logger>=3.1,<5",
     "precis-i18n>=1.1,<2",
     "confusable-homoglyphs>=3.3,<4",
 ]

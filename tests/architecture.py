@@ -63,7 +63,6 @@ DISTRIBUTIONS = {
     "precis_i18n": "precis-i18n",
     "pydantic_core": "pydantic",
     "pydantic_settings": "pydantic-settings",
-    "pythonjsonlogger": "python-json-logger",
 }
 MAY_CATCH_EVERYTHING = {
     "extensions",

@@ -9,11 +9,40 @@ from typing import Any
 
 import jwt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tornado_auth.logs import QUIET_LOGGERS, REDACTED, configure_logging, redact
+from tornado_auth.logs import _SECRETS, QUIET_LOGGERS, REDACTED, configure_logging, redact
 
 TOKEN = jwt.encode({"sub": "somebody"}, "k" * 32, algorithm="HS256")
 SECRET = "r8Zq-Wn3_hidden.value~7"
+
+LONG_S, KELVIN = "\u017f", "\u212a"  # s and k, to whoever ignores case
+SPELLINGS = (str, str.upper, str.title, lambda n: n.replace("s", LONG_S).replace("k", KELVIN))
+NAMES = ["Bearer", "bearer", "__Host-tornado_auth", "tornado_auth_login_x", "mongodb://ann:", "://"]
+NAMES += ["auth-token", "cookie", "set-cookie", "proxy-authorization", "Authorization", "host"]
+NAMES += ["jwt", "code", "state", "passwd", "user_code", "client_secret", "api_key"]
+SPELLED = [spelling(name) for name in NAMES for spelling in SPELLINGS]
+BETWEEN = ["", " ", "\u00a0", "\n", "=", "%3D", "='", ":", ": ", "': '", '":"', "', b'", "\t=", ","]
+VALUES = [SECRET, TOKEN, TOKEN[:20], "tak_" + "r8Zq" * 5, "b'x'", "eyJ", "tak_"]
+VALUES += [f"-----{line} KEY-----\nMII" for line in ("BEGIN PRIVATE", "BEGIN RSA PRIVATE", "END")]
+ENDS = ["", " ", "'", "@db", "&", "; "]
+SAID = st.tuples(*map(st.sampled_from, (SPELLED, BETWEEN, VALUES, ENDS))).map("".join)
+TEXTS = st.lists(SAID | st.sampled_from(SPELLED + BETWEEN + VALUES), max_size=5).map("".join)
+
+# What is redacted by the pattern at this place alone, with as few of the signs as it can have.
+EXAMPLES = (
+    "-----BEGIN PRIVATE KEY-----hidden",
+    "cookie','hidden'",
+    "cookie:hidden",
+    "Bearer hiddenhidden",
+    "eyJhiddenhidden",
+    "tak_hiddenhiddenhidden",
+    "code=hidden",
+    "code','hidden'",
+    "tornado_auth=hidden",
+    "a://b:hidden@c",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -240,6 +269,31 @@ class TestRedaction:
         for text in ("a_" * 20_000, "-----BEGIN PRIVATE KEY" * 2000, "cookie" * 8000, "'" * 40_000):
             redact(text)
         assert time.perf_counter() - start < 2
+
+    # S149
+    @pytest.mark.parametrize(("place", "text"), list(enumerate(EXAMPLES)))
+    def test_each_kind_of_secret_is_found_by_its_sign(self, place, text):
+        assert len(EXAMPLES) == len(_SECRETS)
+        found = [n for n, (_, pattern, _) in enumerate(_SECRETS) if pattern.search(text)]
+        assert found == [place]
+        assert _SECRETS[place][0].search(text)
+        assert "hidden" not in redact(text)
+
+    # S149
+    @pytest.mark.parametrize("name", [f"client_{LONG_S}ecret", f"to{KELVIN}en", "CODE", "Jwt"])
+    def test_a_name_is_known_however_it_is_spelled(self, name):
+        assert redact(f"{name}={SECRET}") == f"{name}={REDACTED}"
+
+    # S149
+    @settings(max_examples=1000, deadline=None, derandomize=True)
+    @given(text=TEXTS)
+    def test_the_signs_hide_no_secret(self, text):
+        without_signs = text
+        for sign, pattern, replacement in _SECRETS:
+            for each in (text, without_signs):
+                assert sign.search(each) or not pattern.search(each)
+            without_signs = pattern.sub(replacement, without_signs)
+        assert redact(text) == without_signs
 
     # S149
     @pytest.mark.parametrize("log_format", ["json", "text"])

@@ -8,22 +8,21 @@ before them.
 Keeps no state but logging's own, and never changes a record that other handlers also see.
 """
 
-import copy
 import json
 import logging
 import math
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
-
-from pythonjsonlogger.core import RESERVED_ATTRS, LogData
-from pythonjsonlogger.json import JsonFormatter
 
 REDACTED = "[redacted]"
 MAX_DEPTH = 8
+# What logging itself puts into every record.
+_NO_EXTRAS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 # Libraries that print commands, headers or settings when they debug.
 QUIET_LOGGERS: Mapping[str, int] = {
@@ -41,34 +40,49 @@ _NAME = (
     r"|(?:device|user|authorization|handover)[_-]code)"
 )
 _HEADER = r"(?:(?:proxy-)?authorization|(?:set-)?cookie|(?:x-)?auth-token)"
+_QUOTE = r"""["']"""
 _QUOTED = r"""b?(?:"(?:[^"\\\n]|\\.)*"?|'(?:[^'\\\n]|\\.)*'?)"""
 
+# Each after a sign without which there is no such secret: to look for that takes little time, and
+# most texts have none of them.
 _SECRETS = tuple(
-    (re.compile(pattern, flags), kept + REDACTED)
-    for pattern, flags, kept in (
+    (re.compile(sign), re.compile(pattern, flags), kept + REDACTED)
+    for sign, pattern, flags, kept in (
         # a PEM private key, also one that is cut off
-        (r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|\Z)", re.DOTALL, ""),
+        (
+            "-----BEGIN",
+            r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|\Z)",
+            re.DOTALL,
+            "",
+        ),
         # a header: in a repr or JSON its quoted value, else the rest of the line
-        (rf"""(\b{_HEADER}["']\s*[:=,]\s*){_QUOTED}""", re.IGNORECASE, r"\1"),
-        (rf"(\b{_HEADER}\s*[:=]\s*)[^\s\"'].*", re.IGNORECASE, r"\1"),
-        (r"\b(Bearer\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE, r"\1"),
+        (_QUOTE, rf"""(\b{_HEADER}["']\s*[:=,]\s*){_QUOTED}""", re.IGNORECASE, r"\1"),
+        (r"[:=]", rf"(\b{_HEADER}\s*[:=]\s*)[^\s\"'].*", re.IGNORECASE, r"\1"),
+        (r"\s", r"\b(Bearer\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE, r"\1"),
         # a JWT, or the beginning of one
-        (r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*", 0, ""),
+        ("eyJ", r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*", 0, ""),
         # an API key, or the beginning of one
-        (r"tak_[A-Za-z0-9_-]{16,}", 0, ""),
+        ("tak_", r"tak_[A-Za-z0-9_-]{16,}", 0, ""),
         # name=value, and "name": "value"
         (
+            "=",
             rf"""((?<![\w-]){_NAME}=)(?:{_QUOTED}|[^\s&"'#;,)]+)""",
             re.IGNORECASE,
             r"\1",
         ),
-        (rf"""((?<![\w-]){_NAME}["']\s*[:,]\s*){_QUOTED}""", re.IGNORECASE, r"\1"),
+        (
+            _QUOTE,
+            rf"""((?<![\w-]){_NAME}["']\s*[:,]\s*){_QUOTED}""",
+            re.IGNORECASE,
+            r"\1",
+        ),
         # our cookies
-        (r"((?:__Host-)?tornado_auth[\w-]*=)[^\s;,\"']+", 0, r"\1"),
+        ("tornado_auth", r"((?:__Host-)?tornado_auth[\w-]*=)[^\s;,\"']+", 0, r"\1"),
         # the password in an address
-        (r"(://[^\s:/?#@\"']*:)[^\s/@\"']+(?=@)", 0, r"\1"),
+        ("://", r"(://[^\s:/?#@\"']*:)[^\s/@\"']+(?=@)", 0, r"\1"),
     )
 )
+_ANY_SIGN = re.compile("|".join(sign.pattern for sign, _, _ in _SECRETS))
 _SECRET_NAME = re.compile(rf"{_NAME}|{_HEADER}", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _PLAIN = re.compile(r"[^\s\"'=]+")
@@ -79,9 +93,7 @@ def configure_logging(level: str, log_format: str) -> None:
     root = logging.getLogger()
     for old in [old for old in root.handlers if isinstance(old, RedactingHandler)]:
         root.removeHandler(old)
-    handler = RedactingHandler()
-    handler.setFormatter(_JSONFormatter() if log_format == "json" else _TextFormatter())
-    root.addHandler(handler)
+    root.addHandler(RedactingHandler(json.dumps if log_format == "json" else _text_line))
     root.setLevel(level)
     for name, floor in QUIET_LOGGERS.items():
         logging.getLogger(name).setLevel(max(floor, root.level))
@@ -89,17 +101,28 @@ def configure_logging(level: str, log_format: str) -> None:
 
 def redact(text: str) -> str:
     """Replace what looks like a secret."""
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
+    if not _ANY_SIGN.search(text):
+        return text
+    for sign, pattern, replacement in _SECRETS:
+        if sign.search(text):
+            text = pattern.sub(replacement, text)
     return text
 
 
 class RedactingHandler(logging.Handler):
-    """Write each record, without secrets, to what is stderr at that moment."""
+    """Write each record, without secrets, to what is stderr at that moment.
+
+    `line_of` makes one line of its fields, which are texts, numbers, None, and lists and dicts
+    of these.
+    """
+
+    def __init__(self, line_of: Callable[[dict[str, Any]], str]) -> None:
+        super().__init__()
+        self._line_of = line_of
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record, with redacted message, extras and traceback."""
-        return super().format(_redacted(record))
+        return self._line_of(_fields(record))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line; a record that cannot be written never breaks what logged it."""
@@ -114,26 +137,29 @@ class RedactingHandler(logging.Handler):
             sys.stderr.flush()
 
 
-def _redacted(record: logging.LogRecord) -> logging.LogRecord:
-    """Return a copy without secrets, with message and traceback made text."""
-    clean = copy.copy(record)
-    clean.msg, clean.args = redact(record.getMessage()), None
-    if record.exc_info:
-        clean.exc_text = logging.Formatter().formatException(record.exc_info)
-    clean.exc_info = None
-    clean.exc_text = redact(clean.exc_text) if clean.exc_text else None
-    clean.stack_info = redact(record.stack_info) if record.stack_info else None
-    for name, value in _extras(record).items():
-        setattr(clean, name, _clean(value, name=name))
-    return clean
-
-
-def _extras(record: logging.LogRecord) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in vars(record).items()
-        if name not in RESERVED_ATTRS and name != "taskName"
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what a line says, in order; an extra never takes the place of a fixed field."""
+    fields: dict[str, Any] = {
+        "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+        "level": record.levelname,
+        "logger": record.name,
+        "event": redact(record.getMessage()),
     }
+    for name, value in vars(record).items():
+        if name not in _NO_EXTRAS and name not in fields:
+            fields[name] = _clean(value, name=name)
+    traceback = _traceback(record)
+    if traceback:
+        fields["traceback"] = redact(traceback)
+    if record.stack_info:
+        fields["stack"] = redact(record.stack_info)
+    return fields
+
+
+def _traceback(record: logging.LogRecord) -> str | None:
+    if record.exc_info:
+        return logging.Formatter().formatException(record.exc_info)
+    return record.exc_text
 
 
 def _clean(value: object, *, name: str, depth: int = 0) -> object:
@@ -141,8 +167,10 @@ def _clean(value: object, *, name: str, depth: int = 0) -> object:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)  # JSON has no word for the others
-    if _SECRET_NAME.fullmatch(name) or depth > MAX_DEPTH:
+    if depth > MAX_DEPTH or _is_secret(name):
         return REDACTED if value else value
+    if isinstance(value, str):
+        return redact(value)
     if isinstance(value, Mapping):
         return {
             str(key): _clean(item, name=str(key), depth=depth + 1) for key, item in value.items()
@@ -154,40 +182,18 @@ def _clean(value: object, *, name: str, depth: int = 0) -> object:
     return redact(str(value))
 
 
-# -- formats ------------------------------------------------------------------------------------
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return bool(_SECRET_NAME.fullmatch(name))
 
 
-def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what a line says, in order; an extra never takes the place of a fixed field."""
-    fixed = {
-        "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-        "level": record.levelname,
-        "logger": record.name,
-        "event": record.getMessage(),
-    }
-    last = {"traceback": record.exc_text, "stack": record.stack_info}
-    return fixed | _extras(record) | fixed | {name: text for name, text in last.items() if text}
-
-
-class _JSONFormatter(JsonFormatter):
-    """One JSON object a line, all but ASCII escaped."""
-
-    def add_fields(
-        self, log_data: LogData, record: logging.LogRecord, message_dict: dict[str, Any]
-    ) -> None:
-        log_data.update(_fields(record))
-
-
-class _TextFormatter(logging.Formatter):
-    """One line for people; a traceback follows, indented, so that it cannot pose as a record."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        fields = _fields(record)
-        blocks = [fields.pop(name, "") for name in ("traceback", "stack")]
-        head = [_escape(fields.pop(name)) for name in ("time", "level", "logger", "event")]
-        extras = [f"{_escape(name)}={_value(value)}" for name, value in fields.items()]
-        below = [f"    {_escape(line)}" for block in blocks for line in block.splitlines()]
-        return "\n".join([" ".join(head + extras), *below])
+def _text_line(fields: dict[str, Any]) -> str:
+    """Make one line for people; a traceback follows, indented: it cannot pose as a record."""
+    blocks = [fields.pop(name, "") for name in ("traceback", "stack")]
+    head = [_escape(fields.pop(name)) for name in ("time", "level", "logger", "event")]
+    extras = [f"{_escape(name)}={_value(value)}" for name, value in fields.items()]
+    below = [f"    {_escape(line)}" for block in blocks for line in block.splitlines()]
+    return "\n".join([" ".join(head + extras), *below])
 
 
 def _value(value: object) -> str:
