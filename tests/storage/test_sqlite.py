@@ -217,8 +217,22 @@ async def test_an_error_is_not_hidden_if_the_transaction_is_over_already(
         raise sqlite3.OperationalError("the disk is gone")
 
     with pytest.raises(StorageUnavailable, match="the disk is gone"):
-        await backend._file.write(end_and_fail)
+        await backend._file.open(end_and_fail)
+    await backend.open([Thing])
     await backend.collection(Thing).insert(thing())
+
+
+@pytest.mark.parametrize("statement", ["INSERT", "UPDATE"])
+async def test_a_record_that_is_refused_for_no_known_reason_is_not_written(
+    backend: SQLiteBackend, statement: str
+) -> None:
+    things = backend.collection(Thing)
+    await things.insert(thing())
+    refusal = f"BEFORE {statement} ON contract_things BEGIN SELECT RAISE(ABORT, 'gone since'); END"
+    await backend._file.write(lambda writer: writer.execute(f"CREATE TRIGGER no {refusal}").close())
+    with pytest.raises(StorageUnavailable, match="gone since"):
+        await (things.insert(thing("b")) if statement == "INSERT" else things.replace(thing()))
+    assert await things.find() == [thing()]
 
 
 async def test_a_reader_does_not_wait_for_a_writer(

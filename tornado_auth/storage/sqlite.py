@@ -2,8 +2,8 @@
 
 Owns the file, a read-only connection on the loop's thread and a writing one on a thread of its
 own. A point read takes microseconds, so it may run on the loop; a write waits for the disk and for
-other processes, so it runs as one BEGIN IMMEDIATE transaction on the thread. A deferred
-transaction would fail as soon as it writes after somebody else did, whatever the busy timeout.
+other processes, so it runs on the thread. It is one statement, which is a transaction of its own
+and waits its turn for the lock; the version of a record and the unique indexes decide who wins.
 
 Never uses mmap, and never leaves a read transaction open between two calls.
 """
@@ -193,26 +193,30 @@ class SQLiteCollection(Generic[R]):
         )
 
     def _insert(self, record: R, writer: sqlite3.Connection) -> None:
-        if self._rows(writer, "WHERE id = ?", record.id):
-            raise AlreadyExists("id")
-        self._check_unique(record, writer)
-        writer.execute(
-            f"INSERT INTO {self._table} (id, version, expires_at, body) VALUES (?, ?, ?, ?)",
-            (record.id, record.version, record.expires_at, _json(to_document(record))),
-        )
+        body = _json(to_document(record))
+        sql = f"INSERT INTO {self._table} (id, version, expires_at, body) VALUES (?, ?, ?, ?)"
+        try:
+            writer.execute(sql, (record.id, record.version, record.expires_at, body))
+        except sqlite3.IntegrityError:
+            if self._rows(writer, "WHERE id = ?", record.id):
+                raise AlreadyExists("id") from None
+            self._check_unique(record, writer)
+            raise  # what was in the way has gone since
 
     def _replace(self, record: R, writer: sqlite3.Connection) -> R:
-        rows = self._rows(writer, "WHERE id = ? AND version = ?", record.id, record.version)
-        if not rows:
-            raise Stale(f"{self._type.KIND}: changed since it was read")
-        self._check_unique(record, writer)
+        where = "WHERE id = ? AND version = ?"
+        rows = self._rows(writer, where, record.id, record.version)
         replaced = dataclasses.replace(record, version=record.version + 1)
         # A newer process may have written members that this one does not know: they stay.
-        body = json.loads(rows[0][0]) | to_document(replaced)
-        writer.execute(
-            f"UPDATE {self._table} SET version = ?, expires_at = ?, body = ? WHERE id = ?",
-            (replaced.version, replaced.expires_at, _json(body), replaced.id),
-        )
+        body = json.loads(rows[0][0]) | to_document(replaced) if rows else {}
+        sql = f"UPDATE {self._table} SET version = ?, expires_at = ?, body = ? {where}"
+        values = (replaced.version, replaced.expires_at, _json(body), record.id, record.version)
+        try:
+            if not rows or not writer.execute(sql, values).rowcount:
+                raise Stale(f"{self._type.KIND}: changed since it was read")
+        except sqlite3.IntegrityError:
+            self._check_unique(record, writer)
+            raise
         return replaced
 
     def _delete(
@@ -221,11 +225,11 @@ class SQLiteCollection(Generic[R]):
         return writer.execute(f"DELETE FROM {self._table} {where}", parameters).rowcount
 
     def _check_unique(self, record: R, writer: sqlite3.Connection) -> None:
-        # No race: the transaction has the write lock. The unique index is the safety net.
+        """Raise AlreadyExists with the field because of which the database has refused a record."""
         for name in self._type.UNIQUE:
             where = f"WHERE {_quoted(name)} = ? AND id <> ?"
             if self._rows(writer, where, getattr(record, name), record.id):
-                raise AlreadyExists(name)
+                raise AlreadyExists(name) from None
 
     def _rows(self, writer: sqlite3.Connection, where: str, *parameters: str | int) -> list[Any]:
         return writer.execute(f"SELECT body FROM {self._table} {where}", parameters).fetchall()
@@ -280,8 +284,8 @@ class _File:
         )
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` as one transaction."""
-        return await self._on_worker(lambda: _transaction(self._open_writer(), work), self._limit)
+        """Run `work`, of which at most one statement changes anything: it is a transaction."""
+        return await self._on_worker(lambda: work(self._open_writer()), self._limit)
 
     async def _on_worker(self, function: Callable[[], T], limit: float | None) -> T:
         if self._worker is None:
