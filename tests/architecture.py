@@ -7,7 +7,7 @@ own line, and nothing beside it. `test_architecture.py` holds the package to thi
 # A unit is a module, or a package whose modules import each other freely; `setting_*` is one, and
 # what speaks HTTP in `oauth2` is one of its own.
 LAYERS = (
-    {"errors", "models", "digests", "limited_calls", "seals", "resource_server"},
+    {"errors", "models", "digests", "limited_calls", "scheduling", "seals", "resource_server"},
     {"granted", "next_urls", "outbound", "role_names"},
     {"settings", "extensions", "metrics", "logs", "caches", "storage"},
     {"held_roles", "keys", "readings", "revocations", "usernames", "upstream"},

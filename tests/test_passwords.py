@@ -17,7 +17,8 @@ from tests.test_accounts import accounts_of
 from tornado_auth.accounts import Accounts
 from tornado_auth.errors import InvalidValue, TornadoAuthError, WrongPassword
 from tornado_auth.models import AssertedIdentity, User
-from tornado_auth.passwords import MAX_LENGTH, NICENESS, LocalAccounts
+from tornado_auth.passwords import MAX_LENGTH, LocalAccounts
+from tornado_auth.scheduling import NICENESS
 from tornado_auth.storage import Storage
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)

@@ -19,6 +19,7 @@ from tornado_auth.errors import AlreadyExists, StorageError, StorageUnavailable
 from tornado_auth.logs import redact
 from tornado_auth.metrics import Metrics
 from tornado_auth.models import Actor, AuditEvent, SpentState
+from tornado_auth.scheduling import give_way
 from tornado_auth.storage import Collection
 
 logger = logging.getLogger(__name__)
@@ -69,9 +70,11 @@ class AuditLog:
 
         `details` are "name=value"; what looks like a secret in a text is replaced.
         """
+        await give_way()
         event = self._make(action, actor, subject, target, result, details)
         logger.info("audit", extra=_fields(event))
         self._wait(event)
+        await give_way()
         if self._is_behind:
             return self._late()
         try:

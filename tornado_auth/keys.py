@@ -31,6 +31,7 @@ from tornado_auth.resource_server.signed_tokens import (
     read_claims,
     read_header,
 )
+from tornado_auth.scheduling import threads_beside_loop
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -134,7 +135,7 @@ class KeySet:
         if not self._is_slow:
             return self._sign(payload, typ)
         if self._executor is None:
-            self._executor = ThreadPoolExecutor(1, thread_name_prefix="tornado_auth-sign")
+            self._executor = threads_beside_loop(1, "tornado_auth-sign")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, self._sign, payload, typ)
 

@@ -9,12 +9,9 @@ import asyncio
 import logging
 import os
 import secrets
-import sys
-import threading
 import unicodedata
 from base64 import b64encode
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
@@ -23,6 +20,7 @@ from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatc
 
 from tornado_auth.errors import AlreadyExists, InvalidUsername, InvalidValue, WrongPassword
 from tornado_auth.models import AssertedIdentity, Password, User
+from tornado_auth.scheduling import threads_beside_loop
 from tornado_auth.storage import Collection, update
 from tornado_auth.usernames import username_key
 
@@ -33,7 +31,6 @@ T = TypeVar("T")
 PROVIDER = "local"
 MIN_LENGTH = 8
 MAX_LENGTH = 1024
-NICENESS = 10
 
 
 class LocalAccounts:
@@ -55,9 +52,7 @@ class LocalAccounts:
         self._now = now
         self._hasher = hasher or PasswordHasher()
         self._nobodys_hash = _hash_of_nothing(self._hasher)
-        self._executor = ThreadPoolExecutor(
-            os.cpu_count() or 1, thread_name_prefix="argon2", initializer=_give_way
-        )
+        self._executor = threads_beside_loop(os.cpu_count() or 1, "argon2")
 
     async def authenticate(self, username: str, password: str) -> AssertedIdentity:
         """Return who has this user name and password; raises WrongPassword."""
@@ -136,14 +131,6 @@ class LocalAccounts:
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-
-
-def _give_way() -> None:
-    """Let the loop go before this thread, and those that argon2 starts, when the CPU is short."""
-    if sys.platform == "linux":  # where a thread has a priority of its own
-        thread = threading.get_native_id()
-        own = os.getpriority(os.PRIO_PROCESS, thread)
-        os.setpriority(os.PRIO_PROCESS, thread, own + NICENESS)
 
 
 def check_new_password(password: str) -> str:

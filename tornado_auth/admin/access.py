@@ -27,11 +27,11 @@ class AdminHandler(APIHandler):
     caller: Who
     missing_scope = ""
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """Refuse methods that nobody answers before anything is asked of the caller."""
         if not self._answers(self.request.method or ""):
             raise HTTPError(405)
-        super().prepare()
+        await super().prepare()
 
     def check_xsrf_cookie(self) -> None:
         """Need no proof: no cookie is looked at."""

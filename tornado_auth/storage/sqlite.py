@@ -1,9 +1,10 @@
 """The embedded backend: one SQLite file (`sqlite:///relative.db`, `sqlite:////absolute.db`).
 
 Owns the file, a read-only connection on the loop's thread and a writing one on a thread of its
-own. A point read takes microseconds, so it may run on the loop; a write waits for the disk and for
-other processes, so it runs on the thread. It is one statement, which is a transaction of its own
-and waits its turn for the lock; the version of a record and the unique indexes decide who wins.
+own. A point read takes microseconds, so it may run on the loop, each in a step of its own; a write
+waits for the disk and for other processes, so it runs on the thread. It is one statement, which is
+a transaction of its own and waits its turn for the lock; the version of a record and the unique
+indexes decide who wins.
 
 Never uses mmap, and never leaves a read transaction open between two calls.
 """
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tornado_auth.errors import AlreadyExists, SettingsError, Stale, StorageUnavailable
 from tornado_auth.models import Record
+from tornado_auth.scheduling import give_way, threads_beside_loop
 from tornado_auth.storage.codec import (
     LAST_CHARACTER,
     from_document,
@@ -99,6 +101,7 @@ class SQLiteCollection(Generic[R]):
 
     async def get(self, id: str) -> R | None:
         """See `Collection.get`."""
+        await give_way()
         rows = await self._file.read(f"{self._select} = ?", (id,))
         return self._record(rows[0]) if rows else None
 
@@ -116,6 +119,7 @@ class SQLiteCollection(Generic[R]):
 
     async def find(self, *, after: str = "", limit: int = 100, **equal: str) -> list[R]:
         """See `Collection.find`."""
+        await give_way()
         where = _where("id > ?", *equal)
         rows = await self._file.read(
             f"SELECT body FROM {self._table} {where} ORDER BY id LIMIT ?",
@@ -128,6 +132,7 @@ class SQLiteCollection(Generic[R]):
         self, field: str, prefix: str, *, after: str = "", limit: int = 100
     ) -> list[R]:
         """See `Collection.search`."""
+        await give_way()
         name = _quoted(field)
         # Of two lower bounds SQLite uses one for the index, and not the better one.
         first = (f"{name} > ?", after) if after >= prefix else (f"{name} >= ?", prefix)
@@ -251,7 +256,7 @@ class _File:
         self._turns = Turns("SQLite", running=1, waiting=WAITING)
 
     async def open(self, create: Callable[[sqlite3.Connection], None]) -> None:
-        self._worker = self._worker or ThreadPoolExecutor(1, thread_name_prefix="sqlite")
+        self._worker = self._worker or threads_beside_loop(1, "sqlite")
         try:
             await self._on_worker(partial(self._prepare, create), None)
         except BaseException:

@@ -18,10 +18,10 @@ class APIHandler(BaseHandler):
         self.set_header("Content-Type", "application/json; charset=utf-8")
         self.finish(json.dumps(answer))
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """Refuse what no endpoint takes."""
         self.allow_listed_origin()
-        super().prepare()
+        await super().prepare()
 
     def allow_listed_origin(self) -> None:
         """Add what a listed origin's script needs to read the answer; never with credentials."""

@@ -10,6 +10,7 @@ import hmac
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 from weakref import WeakSet
@@ -20,6 +21,7 @@ from tornado_auth.digests import digest
 from tornado_auth.errors import Stale, StorageUnavailable, TooManyAttempts
 from tornado_auth.logins import Visitor
 from tornado_auth.models import API_KEY, Who
+from tornado_auth.scheduling import give_way
 from tornado_auth.server import AuthServer
 from tornado_auth.web.errors import BadRequest, describe
 from tornado_auth.web.headers import set_safe_headers
@@ -142,9 +144,10 @@ class BaseHandler(RequestHandler):
 
     # -- the request ----------------------------------------------------------------------------
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """Refuse what no endpoint takes; for a POST, `check_xsrf_cookie` did it already."""
         self.check_form()
+        await give_way()
 
     def check_form(self) -> None:
         """Refuse bodies that no endpoint takes, before anything else is looked at."""
@@ -326,16 +329,15 @@ def session_cookie_name(*, https: bool) -> str:
 def log_request(handler: RequestHandler) -> None:
     """Write one line a request, without its query, which may hold a token."""
     request = handler.request
-    access_logger.info(
-        "request",
-        extra={
-            "method": request.method,
-            "path": request.path,
-            "status": handler.get_status(),
-            "milliseconds": round(1000 * request.request_time(), 1),
-            "remote_ip": handler.remote_ip if isinstance(handler, BaseHandler) else "",
-        },
-    )
+    said = {
+        "method": request.method,
+        "path": request.path,
+        "status": handler.get_status(),
+        "milliseconds": round(1000 * request.request_time(), 1),
+        "remote_ip": handler.remote_ip if isinstance(handler, BaseHandler) else "",
+    }
+    # Not at once: the line can wait, whoever asked meanwhile cannot.
+    asyncio.get_running_loop().call_soon(partial(access_logger.info, "request", extra=said))
     if isinstance(handler, BaseHandler):
         handler.server.metrics.request_answered(
             type(handler).__name__,

@@ -9,6 +9,7 @@ from tornado_auth.login_attempts import LIFETIME as ATTEMPT_LIFETIME
 from tornado_auth.models import AssertedIdentity, Session, User, Who
 from tornado_auth.next_urls import Handover, NextURL, resolve_next
 from tornado_auth.oauth2.authorize import AUTHORIZE, WaitingClient
+from tornado_auth.scheduling import give_way
 from tornado_auth.web.base import ATTEMPT_COOKIE, BaseHandler
 from tornado_auth.web.errors import describe
 from tornado_auth.web.headers import content_security_policy
@@ -117,6 +118,7 @@ class PageHandler(BaseHandler):
         # A form that was open before the sign-in must not act for whoever signed in.
         self.clear_own_cookie(self.application.settings["xsrf_cookie_name"])
         location = await self.handover_location(session, token, next_url)
+        await give_way()
         self.redirect(location, status=303)
 
     async def handover_location(
@@ -168,7 +170,7 @@ class NotFoundHandler(PageHandler):
     def check_xsrf_cookie(self) -> None:
         """Need no proof: nothing is changed here."""
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """Answer 404 whatever the method."""
         raise HTTPError(404)
 
