@@ -17,7 +17,7 @@ from tornado.netutil import bind_sockets, bind_unix_socket
 from tornado.web import Application, RequestHandler
 
 from tornado_auth import admin, handlers, ops
-from tornado_auth.fast_path import Answers, Front, PlainRequests
+from tornado_auth.fast_path import Answers, ChecksFirst, Front, PlainRequests
 from tornado_auth.oauth2 import handlers as oauth2
 from tornado_auth.pages import (
     admin_audit,
@@ -196,8 +196,13 @@ def make_http_server(app: Application, settings: Settings) -> HTTPServer:
     )
 
 
-def make_listener(app: Application, server: AuthServer) -> HTTPServer | Front:
-    """Return what listens: the fast path with Tornado behind it, or Tornado alone."""
+def make_listener(
+    app: Application, server: AuthServer, selector: ChecksFirst | None = None
+) -> HTTPServer | Front:
+    """Return what listens: the fast path with Tornado behind it, or Tornado alone.
+
+    `selector` is that of the event loop, if it is one that lets checks go first.
+    """
     settings = server.settings
     http_server = make_http_server(app, settings)
     if not settings.fast_path:
@@ -209,6 +214,7 @@ def make_listener(app: Application, server: AuthServer) -> HTTPServer | Front:
         header_timeout=settings.header_timeout,
         is_trusted=app.settings["is_trusted_proxy"],
         in_flight=app.settings["in_flight"],
+        selector=selector,
     )
 
 

@@ -20,8 +20,9 @@ from tornado_auth.cli.common import fail, read_settings, settings_problems
 from tornado_auth.cli.listening import bound, inherited, raise_open_files_limit
 from tornado_auth.cli.supervise import supervise
 from tornado_auth.errors import StorageError
-from tornado_auth.fast_path import Front
+from tornado_auth.fast_path import ChecksFirst, Front
 from tornado_auth.logs import configure_logging
+from tornado_auth.scheduling import ask_for_short_slices
 from tornado_auth.server import AuthServer
 from tornado_auth.supervisor import Lifeline
 from tornado_auth.web import InFlight
@@ -63,6 +64,7 @@ def serve(
     raise_open_files_limit()
     if processes is not None:
         raise SystemExit(supervise(settings, config, processes=processes))
+    ask_for_short_slices()
     with settings_problems():
         server = AuthServer(settings)
     parent = None if lifeline is None else Lifeline(lifeline)
@@ -73,20 +75,23 @@ def serve(
         settings_problems(),
     ):
         try:
-            asyncio.run(_run(server, sockets, ops_sockets, parent=parent))
+            selector = ChecksFirst()
+            with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
+                runner.run(_run(server, selector, sockets, ops_sockets, parent=parent))
         except StorageError as error:
             fail(f"DATABASE_URL: the store does not answer: {error}")
 
 
 async def _run(
     server: AuthServer,
+    selector: ChecksFirst,
     sockets: list[socket.socket],
     ops_sockets: list[socket.socket],
     *,
     parent: Lifeline | None,
 ) -> None:
     app = make_app(server)
-    main, ops = make_listener(app, server), HTTPServer(make_ops_app(server))
+    main, ops = make_listener(app, server, selector), HTTPServer(make_ops_app(server))
     _on_signals(_refuse_reload, signal.SIGHUP)
     try:
         await server.start()

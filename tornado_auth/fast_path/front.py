@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Callable
 from functools import partial
+from selectors import EVENT_READ
 from typing import Any
 
 from tornado.httpserver import HTTPServer
@@ -18,6 +19,7 @@ from tornado.iostream import IOStream
 
 from tornado_auth.fast_path.answers import Answers, Found, Late
 from tornado_auth.fast_path.requests import MAX_SIZE, PlainRequests
+from tornado_auth.fast_path.selector import ChecksFirst
 from tornado_auth.web import InFlight
 
 logger = logging.getLogger(__name__)
@@ -34,7 +36,8 @@ class Front:
     """Accept connections, answer plain checks, and hand all else to `http_server`.
 
     `header_timeout` is how many seconds a new connection may take to send anything at all;
-    `is_trusted` tells whether a peer's address is that of a proxy whose headers count.
+    `is_trusted` tells whether a peer's address is that of a proxy whose headers count. `selector`
+    is that of the event loop, if it lets checks go first.
     """
 
     def __init__(
@@ -45,8 +48,10 @@ class Front:
         header_timeout: float,
         is_trusted: Callable[[str], bool],
         in_flight: InFlight,
+        selector: ChecksFirst | None = None,
     ) -> None:
         self.answers = answers
+        self.selector = selector
         self._http_server = http_server
         self._header_timeout = header_timeout
         self._is_trusted = is_trusted
@@ -188,12 +193,18 @@ class _Connection:
 
     def _pause(self) -> None:
         if self._is_reading:
-            self._loop.remove_reader(self._fd)
+            if self._front.selector is None:
+                self._loop.remove_reader(self._fd)
+            else:
+                self._front.selector.unregister(self._fd)
             self._is_reading = False
 
     def _read_on(self) -> None:
         if not self._is_reading:
-            self._loop.add_reader(self._fd, self._readable)
+            if self._front.selector is None:
+                self._loop.add_reader(self._fd, self._readable)
+            else:
+                self._front.selector.register(self._fd, EVENT_READ, self._readable)
             self._is_reading = True
 
     def _readable(self) -> None:
