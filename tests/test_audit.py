@@ -236,6 +236,19 @@ class TestStoreAway:
         await world.audit_log.stop()
         assert await world.actions() == ["a"]
 
+    async def test_who_is_cancelled_before_the_store_is_asked_leaves_the_event(
+        self, world: World, monkeypatch
+    ):
+        monkeypatch.setattr(audit, "RETRY_AFTER", 0.01)
+        recording = asyncio.ensure_future(world.audit_log.record("a", actor=ANN))
+        await asyncio.sleep(0)  # it gives way to others now
+        recording.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await recording
+        assert await world.actions() == []
+        await asyncio.sleep(0.5)
+        assert await world.actions() == ["a"]
+
     async def test_what_waits_is_bounded_and_what_is_lost_is_counted(
         self, world: World, monkeypatch
     ):

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -247,6 +248,7 @@ def _trust(settings: Settings) -> Callable[[str], bool]:
     # Tornado gives peers on a unix socket this address.
     unix = {"0.0.0.0"} if "unix" in settings.trusted_proxies else set()  # noqa: S104 - no bind
 
+    @lru_cache(maxsize=1024)  # each request asks several times
     def is_trusted(address: str) -> bool:
         if address in unix:
             return True

@@ -70,14 +70,13 @@ class AuditLog:
 
         `details` are "name=value"; what looks like a secret in a text is replaced.
         """
-        await give_way()
         event = self._make(action, actor, subject, target, result, details)
         logger.info("audit", extra=_fields(event))
         self._wait(event)
-        await give_way()
         if self._is_behind:
             return self._late()
         try:
+            await give_way()
             async with asyncio.timeout(PATIENCE):
                 await self._store(event)
         except (StorageError, TimeoutError):

@@ -18,6 +18,7 @@ from tornado_auth.failed_attempts import FailedAttempts
 from tornado_auth.metrics import Metrics
 from tornado_auth.models import Actor, AssertedIdentity, Identity, Session, User, Who
 from tornado_auth.roles import Roles
+from tornado_auth.scheduling import give_way
 from tornado_auth.sessions import Sessions
 
 logger = logging.getLogger(__name__)
@@ -98,6 +99,7 @@ class Logins:
         )
         await self._check_not_unlinked(session, actor)
         self._metrics.sessions_started.inc()
+        await give_way()
         await self._audit_log.record(
             "login",
             actor=actor,
