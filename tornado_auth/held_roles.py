@@ -6,14 +6,11 @@ Owns the reading, all of it by an index, and what is remembered of groups. Never
 import asyncio
 import itertools
 from collections.abc import Callable
-from typing import TypeVar
 
 from tornado_auth.caches import BoundedCache
-from tornado_auth.models import Assignment, Membership, Record, Role
+from tornado_auth.models import Assignment, Membership, Role
 from tornado_auth.role_names import NAME
 from tornado_auth.storage import PAGE, Collection, all_of
-
-R = TypeVar("R", bound=Record)
 
 MAX_KNOWN = 10_000
 AT_ONCE = 16  # groups of one user that are read together: others have questions, too

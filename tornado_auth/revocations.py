@@ -17,7 +17,8 @@ from dataclasses import replace
 from tornado_auth.errors import PositionLost, StorageUnavailable
 from tornado_auth.metrics import Metrics
 from tornado_auth.models import Revocation
-from tornado_auth.storage import Collection, Inserted
+from tornado_auth.scheduling import give_way
+from tornado_auth.storage import PAGE, Collection, Inserted
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,6 @@ MARK_LIFETIME = 3600
 POLL_INTERVAL = 0.2
 # Marks are ordered by their writers' clocks, and a slow one may land late: look back that far.
 OVERLAP = 10
-PAGE = 100  # small enough for SQLite to be asked on the loop's thread
 RETRY_AFTER = 0.2
 MAX_UNSENT = 10_000
 MAX_KEPT = 100_000
@@ -241,7 +241,7 @@ class Revocations:
             if len(marks) > MAX_KEPT:
                 raise PositionLost("more marks than a process keeps in mind")
             after = page[-1].id
-            await asyncio.sleep(0)  # others wait for this thread
+            await give_way()
         return marks
 
 

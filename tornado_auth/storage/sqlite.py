@@ -211,18 +211,24 @@ class SQLiteCollection(Generic[R]):
     def _replace(self, record: R, writer: sqlite3.Connection) -> R:
         where = "WHERE id = ? AND version = ?"
         rows = self._rows(writer, where, record.id, record.version)
+        if not rows:
+            raise self._stale()
         replaced = dataclasses.replace(record, version=record.version + 1)
         # A newer process may have written members that this one does not know: they stay.
-        body = json.loads(rows[0][0]) | to_document(replaced) if rows else {}
+        body = json.loads(rows[0][0]) | to_document(replaced)
         sql = f"UPDATE {self._table} SET version = ?, expires_at = ?, body = ? {where}"
         values = (replaced.version, replaced.expires_at, _json(body), record.id, record.version)
         try:
-            if not rows or not writer.execute(sql, values).rowcount:
-                raise Stale(f"{self._type.KIND}: changed since it was read")
+            changed = writer.execute(sql, values).rowcount
         except sqlite3.IntegrityError:
             self._check_unique(record, writer)
             raise
+        if not changed:
+            raise self._stale()
         return replaced
+
+    def _stale(self) -> Stale:
+        return Stale(f"{self._type.KIND}: changed since it was read")
 
     def _delete(
         self, where: str, parameters: tuple[str | int, ...], writer: sqlite3.Connection
