@@ -27,6 +27,7 @@ INSTALL_REQUIRES = [
     "pydantic-settings>=2.7,<3",
     "click>=8.1.8,<9",
     "argon2-cffi>=23.1",
+    "msgspec>=0.20,<1",
     "prometheus_client>=0.21,<1",
     "precis-i18n>=1.1,<2",
     "confusable-homoglyphs>=3.3,<4",

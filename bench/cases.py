@@ -157,7 +157,7 @@ def _forged(run: Run, name: str) -> Contender:
         template = introspection_request()
         load = replace(run.stranger_load, template=template, contains=b'"active":false')
     else:
-        contains = b"Hello" if name == HELLO else DENIED
+        contains = {HELLO: b"Hello", OURS: b'"authenticated":false'}.get(name, DENIED)
         varies = 32 if name == DGP else 0  # it makes a random address each time
         load = replace(one.load, mode="forged", contains=contains, varies=varies)
     return replace(one, load=load)

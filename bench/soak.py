@@ -147,7 +147,7 @@ def _streams(run: Run, server: Server) -> list[Stream]:
             name, rate=rate, connections=connections, next_request=request, on_answer=answer
         )
 
-    known, denied = _expect_text(b'"authenticated": true'), _expect_text(b'"authenticated": false')
+    known, denied = _expect_text(b'"authenticated":true'), _expect_text(b'"authenticated":false')
     return [
         stream("checks", 500, cycle([_check(token) for token in tokens]), known, connections=32),
         stream("checks of forged tokens", 50, cycle([_check(token) for token in forged]), denied),

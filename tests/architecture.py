@@ -49,6 +49,7 @@ ONLY_IN = {
     "pydantic_settings": {"settings"},
     "click": {"cli"},
     "argon2": {"passwords"},
+    "msgspec": {"storage.codec", "readings", "web.answers"},
     "prometheus_client": {"metrics", "supervisor.metrics"},
     "precis_i18n": {"usernames"},
     "confusable_homoglyphs": {"usernames"},

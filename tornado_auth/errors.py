@@ -7,6 +7,7 @@
     │   ├── Stale                the record changed since it was read
     │   ├── InvalidValue         a value that no record may hold
     │   ├── StorageUnavailable   the database did not answer in time
+    │   ├── UnreadableRecord     what the database holds is no record of ours
     │   └── PositionLost         a feed cannot go on from where it was
     ├── InvalidToken             a token that is not ours, not of this kind, or over
     ├── LoginError               a sign-in that ends with an error page
@@ -82,6 +83,12 @@ class StorageUnavailable(StorageError):
     """Tell that the database gave no answer; the operation may or may not have happened."""
 
     reason = "storage_unavailable"
+
+
+class UnreadableRecord(StorageError):
+    """Tell what is wrong with a record that the database holds, but not what it says."""
+
+    reason = "unreadable_record"
 
 
 class PositionLost(StorageError):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tornado_auth.errors import SettingsError, StorageUnavailable
+from tornado_auth.errors import SettingsError, StorageUnavailable, UnreadableRecord
 from tornado_auth.storage import open_backend, sqlite
 from tornado_auth.storage.contract_records import Thing, thing
 from tornado_auth.storage.sqlite import SQLiteBackend
@@ -355,6 +355,20 @@ async def test_a_table_that_vanished_is_unavailable(backend: SQLiteBackend, path
         await backend.collection(Thing).get("a")
     with pytest.raises(StorageUnavailable, match="no such table"):
         await backend.collection(Thing).insert(thing())
+
+
+async def test_a_body_that_is_no_record_is_named_and_not_shown(
+    backend: SQLiteBackend, path: Path
+) -> None:
+    things = backend.collection(Thing)
+    await things.insert(thing())
+    with sqlite3.connect(path) as connection:
+        connection.execute("""UPDATE contract_things SET body = '{"id":"a","name":["secret"]}'""")
+    connection.close()
+    for reading in (things.get("a"), things.get_many(["a"]), things.find()):
+        with pytest.raises(UnreadableRecord, match=r"^contract_things: .*`\$\.name`") as raised:
+            await reading
+        assert "secret" not in str(raised.value)
 
 
 async def test_a_backend_that_is_not_open_is_unavailable(

@@ -6,7 +6,6 @@ may pass.
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import Mapping
 from email.utils import formatdate
@@ -29,6 +28,7 @@ from tornado_auth.web import (
     denial,
     describe,
     identity_headers,
+    json_body,
     needed_permission,
     out_of_scope_answer,
     permission_names,
@@ -112,9 +112,11 @@ class Answers:
             question = self._question(request, is_check=is_check)
         except Exception as error:
             return self._failure(error, is_check=is_check)
-        if question.verified is not None and question.verified.user_id:
+        answer = self._answer(question, trusted=trusted)
+        # Most that have to wait never come again: who does not is remembered.
+        if isinstance(answer, bytes) and question.verified and question.verified.user_id:
             self._questions.put(key, question)
-        return self._answer(question, trusted=trusted)
+        return answer
 
     def late(self, late: Late) -> bytes:
         """Return the answer to a question that had to wait."""
@@ -230,5 +232,5 @@ def _lines(headers: Headers) -> bytes:
 
 
 def _with_body(answer: Mapping[str, object]) -> bytes:
-    body = json.dumps(answer).encode()
+    body = json_body(answer)
     return _WITH_BODY % (len(body), body)

@@ -70,8 +70,10 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constan
 def read_json_object(data: bytes) -> dict[str, Any]:
     """Read a JSON object that every reader reads alike; raises ValueError."""
     try:
-        text = data.decode("utf-8")
-        value = _DECODER.decode(text)
+        text = data.decode("utf-8").strip(" \t\r\n")
+        value, end = _DECODER.raw_decode(text)  # half of what `decode` takes is for the white space
+        if end != len(text):
+            raise ValueError("something after the object")
         if "\\u" in text:  # half of a surrogate pair is no character: it cannot be written
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
@@ -177,9 +179,12 @@ def _verify(key: PublicKey, algorithm: str, signature: bytes, signed: bytes) -> 
 
 def _is_compact(token: str) -> bool:
     # Deleting what is allowed is several times faster than matching it.
-    if not token.isascii() or token.encode().translate(None, _ALPHABET) != b"..":
+    if not token.isascii():
         return False
-    for part in token.encode().split(b"."):
+    encoded = token.encode()
+    if encoded.translate(None, _ALPHABET) != b"..":
+        return False
+    for part in encoded.split(b"."):
         if part and part[-1:] not in _LAST_CHARACTERS.get(len(part) % 4, b""):
             return False
     return True

@@ -1,4 +1,4 @@
-"""Records as plain dictionaries, and the check that a value is of its field's type.
+"""Records as plain dictionaries and as JSON, and the check that a value is of its field's type.
 
 Owns what a field may hold. Never talks to a database.
 """
@@ -6,11 +6,13 @@ Owns what a field may hold. Never talks to a database.
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
-from tornado_auth.errors import InvalidValue
+import msgspec
+
+from tornado_auth.errors import InvalidValue, UnreadableRecord
 from tornado_auth.models import Record
 
 R = TypeVar("R", bound=Record)
@@ -27,9 +29,8 @@ def _field_types(record_type: Any) -> Mapping[str, Any]:
 
 
 @cache
-def _setters(record_type: Any) -> tuple[tuple[str, Callable[[Record, Any], None]], ...]:
-    """Return what sets each field of a new record, though it is frozen: the slot itself."""
-    return tuple((name, getattr(record_type, name).__set__) for name in _field_types(record_type))
+def _decoder(record_type: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(record_type)
 
 
 def _alternatives(expected: Any) -> tuple[Any, ...]:
@@ -74,6 +75,14 @@ def check_str(value: object) -> None:
     check_text(value)
 
 
+def check_strs(values: Sequence[object]) -> None:
+    """Raise InvalidValue unless `check_str` would take each."""
+    texts = [value for value in values if type(value) is str]
+    if len(texts) != len(values):
+        raise InvalidValue("something else than a str where many of them are due")
+    check_text("".join(texts))
+
+
 def check_record(record: Record) -> None:
     """Raise InvalidValue unless every field holds what its type says and a store can keep."""
     for name, expected in field_types(type(record)).items():
@@ -97,27 +106,33 @@ def check_text(value: str) -> None:
 
 
 def to_document(record: Record) -> dict[str, Any]:
-    """Return the record's fields; tuples become lists."""
-    document = {name: getattr(record, name) for name in field_types(type(record))}
-    return {k: list(v) if type(v) is tuple else v for k, v in document.items()}
+    """Return the record's fields."""
+    document: dict[str, Any] = msgspec.to_builtins(record)
+    return document
 
 
 def from_document(record_type: type[R], document: Mapping[str, Any]) -> R:
-    """Build a record; ignores unknown members, so that a newer process may write more fields."""
-    key: Any = record_type
-    # Not by the class: a frozen one takes twice as long, and tokens that are new wait for this.
-    record = object.__new__(record_type)
+    """Build a record; raises UnreadableRecord.
+
+    Ignores unknown members, so that a newer process may write more fields, and what an older one
+    did not know has its default.
+    """
     try:
-        for name, set_field in _setters(key):
-            value = document[name]
-            set_field(record, tuple(value) if type(value) is list else value)
-    except KeyError:
-        return _from_older(record_type, document)
+        return msgspec.convert(document, record_type)
+    except msgspec.ValidationError as error:
+        raise UnreadableRecord(f"{record_type.KIND}: {error}") from None
+
+
+def to_json(value: Record | Mapping[str, Any]) -> str:
+    """Return a record or a document as JSON."""
+    return msgspec.json.encode(value).decode()
+
+
+def from_json(record_type: type[R], text: str) -> R:
+    """Build a record like `from_document`."""
+    key: Any = record_type
+    try:
+        record: R = _decoder(key).decode(text)
+    except msgspec.DecodeError as error:
+        raise UnreadableRecord(f"{record_type.KIND}: {error}") from None
     return record
-
-
-def _from_older(record_type: type[R], document: Mapping[str, Any]) -> R:
-    """Build a record of what an older process wrote: what it did not know has its default."""
-    values = {name: document[name] for name in field_types(record_type) if name in document}
-    build: Callable[..., R] = record_type
-    return build(**{k: tuple(v) if type(v) is list else v for k, v in values.items()})

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tornado_auth.errors import InvalidValue
 from tornado_auth.models import Record
-from tornado_auth.storage.codec import check_record, check_str, check_value, indexed_fields
+from tornado_auth.storage.codec import (
+    check_record,
+    check_str,
+    check_strs,
+    check_value,
+    indexed_fields,
+)
 
 if TYPE_CHECKING:
     from tornado_auth.storage import Collection, Inserted
@@ -40,7 +46,7 @@ class GuardedCollection(Generic[R]):
         check_record(record)
 
     def _live(self, record: R) -> bool:
-        return record.expires_at is None or record.expires_at > self._now()
+        return _is_live(record, self._now())
 
     async def insert(self, record: R) -> None:
         """See `Collection.insert`."""
@@ -57,12 +63,12 @@ class GuardedCollection(Generic[R]):
         """See `Collection.get_many`."""
         if isinstance(ids, str):
             raise InvalidValue("a str where a list of them is due")
-        for id in ids:
-            check_str(id)
+        check_strs(ids)
         if not ids:
             return {}
         found = await self._inner.get_many(list(dict.fromkeys(ids)))
-        return {id: record for id, record in found.items() if self._live(record)}
+        now = self._now()
+        return {id: record for id, record in found.items() if _is_live(record, now)}
 
     async def find(self, *, after: str = "", limit: int = 100, **equal: str) -> list[R]:
         """See `Collection.find`."""
@@ -122,3 +128,7 @@ class GuardedCollection(Generic[R]):
         """See `Collection.follow`; what was inserted is passed on even if it has expired since."""
         check_str(position)
         return self._inner.follow(position)
+
+
+def _is_live(record: Record, now: int) -> bool:
+    return record.expires_at is None or record.expires_at > now

@@ -19,7 +19,6 @@ from typing import Any, Generic, Literal, TypeVar
 import pymongo
 from bson import json_util
 from bson.errors import BSONError
-from bson.int64 import Int64
 from pymongo import ASCENDING, IndexModel, ReadPreference
 from pymongo.errors import (
     AutoReconnect,
@@ -313,9 +312,7 @@ class MongoDBCollection(Generic[R]):
 
     def record(self, document: dict[str, Any]) -> R:
         """Build the record that a document holds."""
-        # BSON's 64-bit numbers come back as a subclass of int, which the guard would refuse.
-        wide = [name for name, value in document.items() if type(value) is Int64]
-        document |= {name: int(document[name]) for name in wide} | {"id": document["_id"]}
+        document["id"] = document["_id"]
         return from_document(self._type, document)
 
 

@@ -27,9 +27,10 @@ from tornado_auth.models import Record
 from tornado_auth.scheduling import give_way, threads_beside_loop
 from tornado_auth.storage.codec import (
     LAST_CHARACTER,
-    from_document,
+    from_json,
     indexed_fields,
     to_document,
+    to_json,
 )
 from tornado_auth.storage.patience import Turns
 
@@ -44,7 +45,6 @@ GRACE = 0.25  # seconds: let SQLite's own, clearer error come first
 ROWS_ON_LOOP = 100
 IDS_IN_A_QUERY = 500
 WAITING = 1000  # operations in the line before the thread
-_read_json = json.JSONDecoder().raw_decode  # half of what json.loads does is not for us
 PURGE_BATCH = 1000  # rows that one transaction removes, so that other writers get a turn
 
 
@@ -198,7 +198,7 @@ class SQLiteCollection(Generic[R]):
         )
 
     def _insert(self, record: R, writer: sqlite3.Connection) -> None:
-        body = _json(to_document(record))
+        body = to_json(record)
         sql = f"INSERT INTO {self._table} (id, version, expires_at, body) VALUES (?, ?, ?, ?)"
         try:
             writer.execute(sql, (record.id, record.version, record.expires_at, body))
@@ -217,7 +217,7 @@ class SQLiteCollection(Generic[R]):
         # A newer process may have written members that this one does not know: they stay.
         body = json.loads(rows[0][0]) | to_document(replaced)
         sql = f"UPDATE {self._table} SET version = ?, expires_at = ?, body = ? {where}"
-        values = (replaced.version, replaced.expires_at, _json(body), record.id, record.version)
+        values = (replaced.version, replaced.expires_at, to_json(body), record.id, record.version)
         try:
             changed = writer.execute(sql, values).rowcount
         except sqlite3.IntegrityError:
@@ -246,7 +246,7 @@ class SQLiteCollection(Generic[R]):
         return writer.execute(f"SELECT body FROM {self._table} {where}", parameters).fetchall()
 
     def _record(self, row: tuple[str]) -> R:
-        return from_document(self._type, _read_json(row[0])[0])
+        return from_json(self._type, row[0])
 
 
 class _File:
@@ -386,7 +386,3 @@ def _quoted(name: str) -> str:
 def _where(*conditions: str) -> str:
     tests = [name if "?" in name else f"{_quoted(name)} = ?" for name in conditions]
     return "WHERE " + " AND ".join(tests)
-
-
-def _json(document: dict[str, Any]) -> str:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))

@@ -1,10 +1,14 @@
 """What /auth/check and /auth/verify answer, for the handlers and for the fast path alike.
 
-Owns the members and headers of these answers. Never asks anybody.
+Owns the members and headers of these answers, and how JSON is written. Never asks anybody.
 """
 
+import json
+from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import quote
+
+import msgspec
 
 from tornado_auth.accounts import profile
 from tornado_auth.forward_auth import OUT_OF_SCOPE, Verdict
@@ -15,6 +19,15 @@ from tornado_auth.web.page import login_url
 Headers = list[tuple[str, str]]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+def json_body(answer: Mapping[str, object]) -> bytes:
+    """Write an answer as JSON."""
+    try:
+        return msgspec.json.encode(answer)
+    except (OverflowError, UnicodeEncodeError):
+        # Numbers of more than 64 bits and halves of surrogate pairs: not ours, but a provider's.
+        return json.dumps(answer, separators=(",", ":")).encode()
 
 
 def signed_in_answer(who: Who) -> dict[str, object]:
