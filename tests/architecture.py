@@ -9,7 +9,7 @@ own line, and nothing beside it. `test_architecture.py` holds the package to thi
 LAYERS = (
     {"errors", "models", "digests", "limited_calls", "scheduling", "seals", "resource_server"},
     {"granted", "next_urls", "outbound", "role_names"},
-    {"settings", "extensions", "metrics", "logs", "caches", "storage"},
+    {"settings", "extensions", "metrics", "logs", "caches", "pending", "storage"},
     {"held_roles", "keys", "readings", "revocations", "usernames", "upstream"},
     {"audit", "permission_providers", "roles", "throttle", "user_claims", "username_claims"},
     {
@@ -69,6 +69,7 @@ MAY_CATCH_EVERYTHING = {
     "extensions",
     "fast_path",  # as Tornado does around its handlers
     "limited_calls",
+    "pending",  # as asyncio does around its callbacks
     "permission_providers",
     "revocations",  # a feed that ended would be missed by nobody
     "server",

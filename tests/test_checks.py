@@ -9,6 +9,7 @@ import pytest
 from tests.checks_world import IDLE_LIMIT, World, started
 from tests.conftest import FakeClock
 from tornado_auth.models import TokenType, Who
+from tornado_auth.pending import Pending
 
 
 @pytest.fixture
@@ -200,7 +201,7 @@ class TestReading:
         token = await world.sign_in()
         assert await world.who(token) is not None
         known = world.checks.recall(world.checks.verify(token))
-        assert not isinstance(known, asyncio.Future)
+        assert not isinstance(known, Pending)
         assert known is not None
         assert known.who.user.username == "ann"
         assert world.checks.recall(world.checks.verify("rubbish")) is None

@@ -25,6 +25,7 @@ from tornado_auth.granted import granted_names
 from tornado_auth.keys import KeySet
 from tornado_auth.metrics import Metrics
 from tornado_auth.models import Session, TokenType, User, Who
+from tornado_auth.pending import Pending
 from tornado_auth.readings import Known, Outcome, Readings
 from tornado_auth.revocations import Revocations
 from tornado_auth.storage import Collection
@@ -103,11 +104,11 @@ class Checks:
         nobody can tell.
         """
         answer = self.recall(self.verify(token, service=service))
-        if isinstance(answer, asyncio.Future):
+        if isinstance(answer, Pending):
             answer = await answer
         return answer.who if answer else None
 
-    def recall(self, verified: Verified | None) -> Answer | asyncio.Future[Answer]:
+    def recall(self, verified: Verified | None) -> Answer | Pending[Answer]:
         """Answer like `who`, at once if it is known; `who` of the result is never None.
 
         `verified` is what `verify` once said of the token, however long ago that was.
@@ -130,7 +131,7 @@ class Checks:
 
     def _look_closely(
         self, verified: Verified, known: Known | None, second: int, now: float
-    ) -> Answer | asyncio.Future[Answer]:
+    ) -> Answer | Pending[Answer]:
         if self._revocations.has_ended(verified.session_id):
             self._refusals.inc()
             return None
@@ -214,7 +215,7 @@ class Checks:
 
     def _ask_store(
         self, verified: Verified, known: Known | None, now: float
-    ) -> Answer | asyncio.Future[Answer]:
+    ) -> Answer | Pending[Answer]:
         """Ask the store, unless it does not answer these days and there is something to go by."""
         fallback = known if known and self._is_usable(known, now) else None
         failed_at = self._readings.failed_at
@@ -224,9 +225,8 @@ class Checks:
                 return self._fall_back(verified, fallback)
         if failed_at is not None and now - failed_at < FRESH_FOR:
             return self._fall_back(verified, fallback)
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
-        settle = partial(self._settle, verified, fallback, future)
+        pending: Pending[Answer] = Pending()
+        settle = partial(self._settle, verified, fallback, pending)
         try:
             may_be_made_up = not verified.user_id
             self._readings.read(verified.session_id, settle, may_be_made_up=may_be_made_up)
@@ -234,14 +234,12 @@ class Checks:
             return self._fall_back(verified, fallback)
         if fallback is not None:
             # In two halves: while this process itself stands still, at most one of them passes.
-            half = PATIENCE / 2
-            loop.call_later(half, loop.call_later, half, self._lose_patience, future, settle)
-        return future
+            half, loop = PATIENCE / 2, asyncio.get_running_loop()
+            loop.call_later(half, loop.call_later, half, self._lose_patience, pending, settle)
+        return pending
 
-    def _lose_patience(
-        self, future: asyncio.Future[Answer], settle: Callable[[Outcome], None]
-    ) -> None:
-        if not future.done():
+    def _lose_patience(self, pending: Pending[Answer], settle: Callable[[Outcome], None]) -> None:
+        if not pending.done():
             self._readings.is_slow = True
             settle(StorageUnavailable("The store takes its time."))
 
@@ -249,19 +247,19 @@ class Checks:
         self,
         verified: Verified,
         fallback: Known | None,
-        future: asyncio.Future[Answer],
+        pending: Pending[Answer],
         outcome: Outcome,
     ) -> None:
-        if future.done():  # whoever waited went away
+        if pending.done():  # whoever waited has lost patience
             return
         try:
             if isinstance(outcome, Known):
-                future.set_result(self._judge(verified, outcome))
+                pending.set_result(self._judge(verified, outcome))
             else:
                 self._metrics.storage_errors.inc()
-                future.set_result(self._fall_back(verified, fallback))
+                pending.set_result(self._fall_back(verified, fallback))
         except StorageUnavailable as error:
-            future.set_exception(error)
+            pending.set_exception(error)
 
     def _is_usable(self, known: Known, now: float) -> bool:
         return (

@@ -3,12 +3,12 @@
 Owns the decision behind /auth/verify. Knows no HTTP: `web/answers.py` makes headers of a verdict.
 """
 
-import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from tornado_auth.checks import Answer, Checks, Verified
 from tornado_auth.granted import granted_names, scopes_cover
+from tornado_auth.pending import Pending
 from tornado_auth.permissions import Permissions
 from tornado_auth.readings import Known
 from tornado_auth.tokens import audience_of
@@ -57,7 +57,7 @@ class ForwardAuth:
         """Decide at once if everything is known, and else later."""
         known = self._checks.recall(verified)
         granted = verified.granted if verified else None
-        if isinstance(known, asyncio.Future):
+        if isinstance(known, Pending):
             return self._after(known, granted, service=service, needed=needed, resource=resource)
         return self._judge(known, granted, service=service, needed=needed, resource=resource)
 

@@ -4,6 +4,7 @@ It notes when each question was sent: what counts is who passes who asked after 
 """
 
 import asyncio
+import json
 import time
 from dataclasses import dataclass
 
@@ -20,12 +21,16 @@ class Answer:
 
     @property
     def passed(self) -> bool:
-        return self.code == 200 and b'"authenticated": false' not in self.body
+        return self.code == 200 and not self.says_signed_out
 
     @property
     def refused(self) -> bool:
         """Tell whether it calls the token invalid."""
-        return self.code == 401 or b'"authenticated": false' in self.body
+        return self.code == 401 or self.says_signed_out
+
+    @property
+    def says_signed_out(self) -> bool:
+        return bool(self.body) and json.loads(self.body).get("authenticated") is False
 
 
 class Asker:

@@ -6,14 +6,13 @@ and no other header opens anything here, and no other origin gets to read an ans
 acts by itself. Never knows what an endpoint does.
 """
 
-import asyncio
-
 from tornado.web import HTTPError
 
 from tornado_auth.administrators import WRITE
 from tornado_auth.checks import Verified
 from tornado_auth.errors import InvalidToken, NotAllowed
 from tornado_auth.models import API_KEY, Actor, Who
+from tornado_auth.pending import Pending
 from tornado_auth.web import APIHandler, BadRequest, describe
 
 PUBLIC, SESSION = "", "session"  # beside the two permissions: what else an endpoint may ask for
@@ -120,7 +119,7 @@ class AdminHandler(APIHandler):
             return who, who.session.scopes
         verified = Verified(said.session_id, said.user_id, said.expires_at)
         known = self.server.checks.recall(verified)
-        if isinstance(known, asyncio.Future):
+        if isinstance(known, Pending):
             known = await known
         who = known.who if known else None
         if who is None:

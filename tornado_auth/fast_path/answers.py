@@ -20,6 +20,7 @@ from tornado_auth.forward_auth import NOBODY, OUT_OF_SCOPE, Verdict
 from tornado_auth.granted import scopes_cover
 from tornado_auth.metrics import Tally
 from tornado_auth.models import Who
+from tornado_auth.pending import Pending
 from tornado_auth.readings import Known
 from tornado_auth.server import AuthServer
 from tornado_auth.web import (
@@ -45,6 +46,7 @@ REPEATS = 65_536
 _WITH_BODY = (
     b"Content-Type: application/json; charset=utf-8\r\nVary: Origin\r\nContent-Length: %d\r\n\r\n%b"
 )
+_LATER = (Pending, asyncio.Future)
 _HANDLERS = {True: "CheckHandler", False: "VerifyHandler"}
 
 
@@ -60,7 +62,7 @@ class Late(NamedTuple):
     """A question that has to wait for its answer."""
 
     is_check: bool
-    found: "asyncio.Future[Found]"
+    found: Pending[Found] | asyncio.Future[Found]
 
 
 class Answers:
@@ -135,12 +137,12 @@ class Answers:
     def _answer(self, question: Question, *, trusted: bool) -> bytes | Late:
         is_check, verified, asked = question
         try:
-            found: Found | asyncio.Future[Any]
+            found: Found | Pending[Any] | asyncio.Future[Any]
             if asked is None:
                 found = self._checks.recall(verified)
             else:
                 found = self._judge(verified, asked, trusted=trusted)
-            if isinstance(found, asyncio.Future):
+            if isinstance(found, _LATER):
                 return Late(is_check, found)
             return self._render(found, is_check=is_check)
         except Exception as error:

@@ -17,7 +17,7 @@ from typing import Any
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 
-from tornado_auth.fast_path.answers import Answers, Found, Late
+from tornado_auth.fast_path.answers import Answers, Late
 from tornado_auth.fast_path.requests import MAX_SIZE, PlainRequests
 from tornado_auth.fast_path.selector import ChecksFirst
 from tornado_auth.web import InFlight
@@ -241,11 +241,11 @@ class _Connection:
 
     def _wait(self, late: Late) -> None:
         self.is_busy = True
-        self._front.in_flight.add(late.found)
+        self._front.in_flight.begin()
         late.found.add_done_callback(partial(self._answer_late, late))
 
-    def _answer_late(self, late: Late, future: "asyncio.Future[Found]") -> None:
-        self._front.in_flight.discard(future)
+    def _answer_late(self, late: Late, _: object) -> None:
+        self._front.in_flight.end()
         self.is_busy = False
         answer = self._front.answers.late(late)
         if self._sock.fileno() != -1:

@@ -115,7 +115,7 @@ def _check_shape(token: str) -> None:
 
 def _members_of(encoded: str) -> dict[str, Any]:
     try:
-        header = read_json_object(_decoded(encoded))
+        header = read_json_object(_decoded(encoded.encode()))
     except ValueError:
         raise TokenRejected("the header is not a JSON object") from None
     if "crit" in header or "b64" in header:
@@ -139,12 +139,12 @@ def read_claims(token: str, key: PublicKey, algorithm: str) -> dict[str, Any]:
 
     `algorithm` is the key's, as our records or the issuer's key set name it.
     """
-    signed, _, signature = token.rpartition(".")
+    signed, _, signature = token.encode().rpartition(b".")
     try:
-        _verify(key, algorithm, _decoded(signature), signed.encode())
+        _verify(key, algorithm, _decoded(signature), signed)
     except (InvalidSignature, ValueError, TypeError):
         raise BadSignature("the signature is not of this key") from None
-    return read_unproven_claims(token)
+    return _claims_of(signed)
 
 
 def read_unproven_claims(token: str) -> dict[str, Any]:
@@ -152,8 +152,12 @@ def read_unproven_claims(token: str) -> dict[str, Any]:
 
     To refuse what is not even worth a look at the signature. Raises TokenRejected.
     """
+    return _claims_of(token.encode().rpartition(b".")[0])
+
+
+def _claims_of(signed: bytes) -> dict[str, Any]:
     try:
-        return read_json_object(_decoded(token.split(".")[1]))
+        return read_json_object(_decoded(signed.partition(b".")[2]))
     except ValueError:
         raise TokenRejected("the claims are not a JSON object") from None
 
@@ -190,9 +194,9 @@ def _is_compact(token: str) -> bool:
     return True
 
 
-def _decoded(part: str) -> bytes:
+def _decoded(part: bytes) -> bytes:
     # The padding may be too long, never too short.
-    return binascii.a2b_base64(part.encode().translate(_TO_PLAIN_BASE64) + b"==")
+    return binascii.a2b_base64(part.translate(_TO_PLAIN_BASE64) + b"==")
 
 
 def _time(claims: Mapping[str, Any], name: str) -> int:

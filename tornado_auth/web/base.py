@@ -47,6 +47,7 @@ class InFlight:
     def __init__(self) -> None:
         self.stopping = False
         self._handlers: WeakSet[object] = WeakSet()
+        self._others = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -58,7 +59,20 @@ class InFlight:
     def discard(self, handler: object) -> None:
         """Count a request that is answered."""
         self._handlers.discard(handler)
-        if not self._handlers:
+        self._look_round()
+
+    def begin(self) -> None:
+        """Count a request that has no handler, and comes to an `end` whatever happens."""
+        self._others += 1
+        self._idle.clear()
+
+    def end(self) -> None:
+        """Count one less."""
+        self._others -= 1
+        self._look_round()
+
+    def _look_round(self) -> None:
+        if not self._others and not self._handlers:
             self._idle.set()
 
     def stop(self) -> None:
