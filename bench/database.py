@@ -53,7 +53,7 @@ def _contender(scene: Scene, name: str) -> Contender:
         template=get(CHECK),
         tokens=scene.tokens,
         count=scene.warm,
-        contains=b'"authenticated":true',
+        contains=b"@example.org",
     )
     return contender(name, server, load)
 

@@ -73,7 +73,7 @@ class Run:
             tokens=path,
             count=self.cold_in_slice,
             mode="once",
-            contains=b'"authenticated":true',
+            contains=b"@example.org",
         )
 
     @cached_property

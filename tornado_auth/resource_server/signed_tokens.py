@@ -183,18 +183,12 @@ def _verify(key: PublicKey, algorithm: str, signature: bytes, signed: bytes) -> 
 
 def _is_compact(token: str) -> bool:
     # Deleting what is allowed is several times faster than matching it.
-    if not token.isascii():
-        return False
-    encoded = token.encode()
-    if encoded.translate(None, _ALPHABET) != b"..":
-        return False
-    for part in encoded.split(b"."):
-        if part and part[-1:] not in _LAST_CHARACTERS.get(len(part) % 4, b""):
-            return False
-    return True
+    return token.isascii() and token.encode().translate(None, _ALPHABET) == b".."
 
 
 def _decoded(part: bytes) -> bytes:
+    if part and part[-1:] not in _LAST_CHARACTERS.get(len(part) % 4, b""):
+        raise ValueError("not as base64url is written")
     # The padding may be too long, never too short.
     return binascii.a2b_base64(part.translate(_TO_PLAIN_BASE64) + b"==")
 
@@ -218,6 +212,8 @@ def check_times(claims: Mapping[str, Any], now: int) -> None:
 def check_audience(claims: Mapping[str, Any], audience: str) -> None:
     """Refuse claims that are meant for others (RFC 7519 §4.1.3)."""
     named = claims.get("aud")
+    if named == audience:
+        return
     audiences = [named] if isinstance(named, str) else named
     if not isinstance(audiences, list) or not all(isinstance(one, str) for one in audiences):
         raise TokenRejected("aud is neither a string nor a list of strings")

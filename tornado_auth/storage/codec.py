@@ -6,7 +6,7 @@ Owns what a field may hold. Never talks to a database.
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -128,11 +128,11 @@ def to_json(value: Record | Mapping[str, Any]) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def from_json(record_type: type[R], text: str) -> R:
-    """Build a record like `from_document`."""
+def from_json(record_type: type[R], texts: Iterable[str]) -> list[R]:
+    """Build records, each like `from_document`."""
     key: Any = record_type
+    decode: Callable[[str], R] = _decoder(key).decode
     try:
-        record: R = _decoder(key).decode(text)
+        return [decode(text) for text in texts]
     except msgspec.DecodeError as error:
         raise UnreadableRecord(f"{record_type.KIND}: {error}") from None
-    return record

@@ -103,7 +103,7 @@ class SQLiteCollection(Generic[R]):
         """See `Collection.get`."""
         await give_way()
         rows = await self._file.read(f"{self._select} = ?", (id,))
-        return self._record(rows[0]) if rows else None
+        return next(iter(self._records(rows)), None)
 
     async def get_many(self, ids: Sequence[str]) -> dict[str, R]:
         """See `Collection.get_many`."""
@@ -115,7 +115,7 @@ class SQLiteCollection(Generic[R]):
                 wanted,
                 on_loop=len(ids) <= ROWS_ON_LOOP,
             )
-        return {record.id: record for record in map(self._record, rows)}
+        return {record.id: record for record in self._records(rows)}
 
     async def find(self, *, after: str = "", limit: int = 100, **equal: str) -> list[R]:
         """See `Collection.find`."""
@@ -126,7 +126,7 @@ class SQLiteCollection(Generic[R]):
             (after, *equal.values(), limit),
             on_loop=limit <= ROWS_ON_LOOP,
         )
-        return [self._record(row) for row in rows]
+        return self._records(rows)
 
     async def search(
         self, field: str, prefix: str, *, after: str = "", limit: int = 100
@@ -142,7 +142,7 @@ class SQLiteCollection(Generic[R]):
             (first[1], prefix + LAST_CHARACTER, limit),
             on_loop=limit <= ROWS_ON_LOOP,
         )
-        return [self._record(row) for row in rows]
+        return self._records(rows)
 
     async def replace(self, record: R) -> R:
         """See `Collection.replace`."""
@@ -245,8 +245,8 @@ class SQLiteCollection(Generic[R]):
     def _rows(self, writer: sqlite3.Connection, where: str, *parameters: str | int) -> list[Any]:
         return writer.execute(f"SELECT body FROM {self._table} {where}", parameters).fetchall()
 
-    def _record(self, row: tuple[str]) -> R:
-        return from_json(self._type, row[0])
+    def _records(self, rows: list[tuple[str]]) -> list[R]:
+        return from_json(self._type, [body for (body,) in rows])
 
 
 class _File:
