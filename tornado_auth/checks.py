@@ -292,7 +292,7 @@ class Checks:
             not known.user_id
             or verified.user_id not in ("", known.user_id)
             or self._revocations.has_ended(verified.session_id)
-            or not self._is_live(known, now)
+            or not self._is_live(verified.session_id, known, now)
         ):
             self._refusals.inc()
             return None
@@ -301,12 +301,12 @@ class Checks:
         else:
             self._passed.inc()
         if now - known.last_seen_at >= self._write_seen_every:
-            self._seen[known.session_id] = now
+            self._seen[verified.session_id] = now
         return known
 
-    def _is_live(self, known: Known, now: int) -> bool:
+    def _is_live(self, session_id: str, known: Known, now: int) -> bool:
         if known.is_disabled or (known.expires_at is not None and known.expires_at <= now):
             return False
         if known.scopes is not None or known.last_seen_at + self._idle_limit > now:
             return True
-        return self._seen.get(known.session_id, 0) + self._idle_limit > now
+        return self._seen.get(session_id, 0) + self._idle_limit > now

@@ -60,10 +60,11 @@ class Pending(Generic[T]):
 
     def _tell(self) -> None:
         self._is_done = True
-        if self._callback is None:
+        callback, self._callback = self._callback, None  # it may know us: no work for the collector
+        if callback is None:
             return
         try:
-            self._callback(self)
+            callback(self)
         except Exception as error:  # as asyncio has it, too: others wait for the caller
-            context = {"message": f"Exception in {self._callback!r}", "exception": error}
+            context = {"message": f"Exception in {callback!r}", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)

@@ -55,7 +55,6 @@ class Known:
         "passed_at",
         "read_at",
         "scopes",
-        "session_id",
         "user_id",
     )
 
@@ -66,17 +65,22 @@ class Known:
         self.passed_at: tuple[int, int] | None = None
         self._who = who
         self._records = b""
-        self.session_id = self.user_id = ""
+        self.user_id = ""
         self.expires_at: int | None = None
         self.last_seen_at = 0
         self.is_disabled = False
         self.scopes: tuple[str, ...] | None = None
         if who is not None:
-            self.session_id, self.user_id = who.session.id, who.user.id
+            self.user_id = who.user.id
             self.expires_at, self.last_seen_at = who.session.expires_at, who.session.last_seen_at
             self.is_disabled = who.user.disabled_at is not None
             if who.session.provider == API_KEY:
                 self.scopes = who.session.scopes
+
+    @property
+    def is_packed(self) -> bool:
+        """Tell whether those who waited for it were answered: who asks now asks again."""
+        return self._records != b""
 
     @property
     def who(self) -> Who | None:

@@ -213,13 +213,17 @@ class Answers:
 
 
 def _check_answer(known: Known) -> bytes:
-    known.check_answer = _with_body(signed_in_answer(_who(known)))
-    return known.check_answer
+    answer = _with_body(signed_in_answer(_who(known)))
+    if known.is_packed:  # a third of the memory of a session is for who comes again
+        known.check_answer = answer
+    return answer
 
 
 def _identity_lines(known: Known) -> bytes:
-    known.identity_lines = _lines(identity_headers(_who(known)))
-    return known.identity_lines
+    lines = _lines(identity_headers(_who(known)))
+    if known.is_packed:
+        known.identity_lines = lines
+    return lines
 
 
 def _who(known: Known) -> Who:
