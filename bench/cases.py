@@ -32,7 +32,8 @@ from bench.servers import (
 )
 
 AUTHORIZE = "/auth/authorize?service=bench"
-DENIED = b'"authenticated": false'
+DENIED = b'"authenticated":false'
+DENIED_BY_OTHERS = b'"authenticated": false'
 CHECK_GOALS = {HELLO: 8.0, DGP: 40.0, ASGI: 1.5, INTROSPECTION: 8.0}
 OURS_SECOND = f"{OURS}, another token of a known session"
 MOST_CONNECTIONS = (1, 32, 256, 1000)
@@ -157,7 +158,7 @@ def _forged(run: Run, name: str) -> Contender:
         template = introspection_request()
         load = replace(run.stranger_load, template=template, contains=b'"active":false')
     else:
-        contains = {HELLO: b"Hello", OURS: b'"authenticated":false'}.get(name, DENIED)
+        contains = {HELLO: b"Hello", OURS: DENIED, ORDINARY: DENIED}.get(name, DENIED_BY_OTHERS)
         varies = 32 if name == DGP else 0  # it makes a random address each time
         load = replace(one.load, mode="forged", contains=contains, varies=varies)
     return replace(one, load=load)

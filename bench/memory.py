@@ -46,9 +46,10 @@ def memory(run: Run) -> Outcome:
     )
     _settled(server, scene)
     empty = server.process.resident()
-    sent = send_each(server.address, _requests(scene.tokens), name=OURS, connections=SENDERS)
-    if sent != tokens:
-        raise Failed(f"{sent} of {tokens} tokens were checked")
+    for _ in range(2):  # more is kept of what comes again
+        sent = send_each(server.address, _requests(scene.tokens), name=OURS, connections=SENDERS)
+        if sent != tokens:
+            raise Failed(f"{sent} of {tokens} tokens were checked")
     knowing = _settled(server, scene)
     holding = _with_idle(server, scene, connections)
     hello = run.server(HELLO)

@@ -9,7 +9,7 @@ import pytest
 from tests.checks_world import STALE_LIMIT, World, started
 from tests.conftest import FakeClock
 from tornado_auth.checks import FORGET_AFTER, PATIENCE
-from tornado_auth.errors import StorageUnavailable
+from tornado_auth.errors import StorageUnavailable, UnreadableRecord
 from tornado_auth.models import Who
 from tornado_auth.readings import Known
 
@@ -301,3 +301,14 @@ async def test_who_is_known_passes_when_too_many_wait(
     # Two are read one by one, two wait, and whoever comes on top is told at once.
     assert [type(result) for result in results] == [Who] * 4 + [StorageUnavailable] * 3
     assert world.count("unavailable") == 3
+
+
+async def test_a_record_that_cannot_be_read_is_no_outage_that_lets_pass(world: World) -> None:
+    token = await world.sign_in()
+    assert await world.who(token) is not None
+    world.users.spoil("user-ann", disabled_at="yesterday")
+    world.clock.advance(2)
+    with pytest.raises(UnreadableRecord, match=r"`\$\.disabled_at` \(session session-ann\)$"):
+        await world.who(token)
+    world.users.spoil("user-ann", disabled_at=world.clock())
+    assert await world.who(token) is None

@@ -9,7 +9,7 @@ import pytest
 from tests.checks_world import Ticks, World, started
 from tests.conftest import FakeClock
 from tests.unreliable import Unreliable
-from tornado_auth.errors import StorageUnavailable
+from tornado_auth.errors import StorageUnavailable, UnreadableRecord
 from tornado_auth.models import Session, User
 from tornado_auth.readings import AT_ONCE, BATCH, MAX_WAITING, Known, Outcome, Readings
 from tornado_auth.storage import Storage
@@ -338,6 +338,23 @@ class TestFailure:
         library.users.answering.set()
         await turn()
         assert library.failed == ["s1"]
+
+    @pytest.mark.parametrize("spoilt", ["sessions", "users"])
+    async def test_a_record_that_cannot_be_read_is_the_matter_of_one_session(
+        self, library: Library, spoilt: str
+    ) -> None:
+        await library.add("s1", "s2")
+        await library.add("s3", user_id="s3")
+        getattr(library, spoilt).spoil("s3", created_at="long ago")
+        library.read("s1", "s3", "s2", "nobody")
+        await turn()
+        assert sorted(library.found) == ["s1", "s2"]
+        (unreadable,) = [said for id, said in library.told if id == "s3"]
+        assert isinstance(unreadable, UnreadableRecord)
+        assert str(unreadable).startswith(f"{spoilt}: Expected `int`, got `str`")
+        assert str(unreadable).endswith("(session s3)")
+        assert library.readings.failed_at is None
+        assert not library.readings.is_busy
 
     async def test_a_fault_of_ours_is_logged_and_leaves_nobody_waiting(
         self, library: Library, caplog: pytest.LogCaptureFixture

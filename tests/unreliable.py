@@ -24,6 +24,10 @@ class Unreliable:
         self.answering = asyncio.Event()
         self.answering.set()
 
+    def spoil(self, id: str, **members: object) -> None:
+        """Change what the memory store holds as somebody may by hand."""
+        self.inner._inner._documents[id].update(members)
+
     @property
     def reads(self) -> int:
         return len(self.batches)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from tornado_auth.caches import BoundedCache
 from tornado_auth.digests import API_KEY_PREFIX, digest_of_api_key
-from tornado_auth.errors import InvalidToken, StorageUnavailable
+from tornado_auth.errors import InvalidToken, StorageUnavailable, UnreadableRecord
 from tornado_auth.granted import granted_names
 from tornado_auth.keys import KeySet
 from tornado_auth.metrics import Metrics
@@ -255,6 +255,8 @@ class Checks:
         try:
             if isinstance(outcome, Known):
                 pending.set_result(self._judge(verified, outcome))
+            elif isinstance(outcome, UnreadableRecord):  # no outage: what was known is not so
+                pending.set_exception(outcome)
             else:
                 self._metrics.storage_errors.inc()
                 pending.set_result(self._fall_back(verified, fallback))

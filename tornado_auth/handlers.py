@@ -27,14 +27,13 @@ from tornado_auth.web import (
     BaseHandler,
     Headers,
     PageHandler,
+    check_answer,
+    check_body,
     denial,
     describe,
     login_url,
     needed_permission,
-    out_of_scope_answer,
     set_passing_headers,
-    signed_in_answer,
-    signed_out_answer,
     status_of,
     verdict_headers,
 )
@@ -61,12 +60,8 @@ class CheckHandler(TokenCheckHandler, APIHandler):
 
     async def get(self) -> None:
         """Answer 200 in both cases: `authenticated` tells them apart."""
-        who = await self.who()
-        if who is None:
-            return self.write_json(signed_out_answer(self.server, self.parameter("next")))
-        if not scopes_cover(scopes_of(who.session), ""):
-            return self.write_json(out_of_scope_answer(self.server, self.parameter("next")))
-        return self.write_json(signed_in_answer(who))
+        answer = check_answer(self.server, await self.who(), self.parameter("next"))
+        self.finish_json(check_body(answer))
 
 
 class PermissionsHandler(APIHandler):

@@ -15,7 +15,7 @@ from operator import attrgetter
 
 import msgspec
 
-from tornado_auth.errors import StorageUnavailable
+from tornado_auth.errors import StorageUnavailable, UnreadableRecord
 from tornado_auth.models import API_KEY, Session, User, Who
 from tornado_auth.storage import Collection
 from tornado_auth.storage.codec import from_document
@@ -106,7 +106,7 @@ def _pack(knowns: list[Known]) -> None:
         known.pack()
 
 
-Outcome = Known | StorageUnavailable
+Outcome = Known | StorageUnavailable | UnreadableRecord
 Waiter = Callable[[Outcome], None]
 
 
@@ -195,10 +195,10 @@ class Readings:
         self._start()
 
     async def _read(self, batch: dict[str, _Reading], began_at: float) -> None:
-        found: dict[str, Who] = {}
+        found: dict[str, Who | UnreadableRecord] = {}
         failure: StorageUnavailable | None = StorageUnavailable("The reading was given up.")
         try:
-            found = await self._find(list(batch))
+            found = await self._find_each(list(batch))
             failure = self.failed_at = None
         except StorageUnavailable as error:
             failure = error
@@ -209,11 +209,27 @@ class Readings:
             for session_id, reading in batch.items():
                 if self._running.get(session_id) is reading:
                     del self._running[session_id]
-                known = Known(found.get(session_id), began_at)
+                one = found.get(session_id)
+                if isinstance(one, UnreadableRecord):
+                    self._hand_out(session_id, reading, one)
+                    continue
+                known = Known(one, began_at)
                 self._hand_out(session_id, reading, failure or known)
                 knowns.append(known)
             # Those who waited are called in this turn of the loop, and this in the next.
             asyncio.get_running_loop().call_soon(_pack, knowns)
+
+    async def _find_each(self, session_ids: list[str]) -> dict[str, Who | UnreadableRecord]:
+        """Return who was found; a record that cannot be read is the matter of one session alone."""
+        try:
+            return {**await self._find(session_ids)}
+        except UnreadableRecord as error:
+            if len(session_ids) == 1:
+                return {session_ids[0]: UnreadableRecord(f"{error} (session {session_ids[0]})")}
+        found: dict[str, Who | UnreadableRecord] = {}
+        for session_id in session_ids:
+            found |= await self._find_each([session_id])
+        return found
 
     async def _find(self, session_ids: list[str]) -> dict[str, Who]:
         sessions = await self._sessions.get_many(session_ids)

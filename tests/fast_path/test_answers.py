@@ -21,6 +21,7 @@ from tests.service import Service, ServiceFactory
 from tornado_auth.errors import StorageUnavailable
 from tornado_auth.fast_path import answers, front
 from tornado_auth.models import TokenType
+from tornado_auth.readings import Known
 
 QUESTION = "/auth/verify?service=files&read=reader&write=nobody"
 
@@ -85,6 +86,24 @@ class TestTokens:
             answer = await twins.agree_on(plain(), is_plain=True)
             assert ("github" in json.loads(answer.body)["providers"]) is bool(environ)
             assert (await twins.agree_on(plain("/auth/verify"), is_plain=True)).status == 401
+
+    @pytest.mark.parametrize(
+        ("path", "member"), [("/auth/check", "check_answer"), ("/auth/verify", "identity_lines")]
+    )
+    async def test_an_answer_is_kept_for_who_comes_again(
+        self, twins: Twins, wire: MakeWire, path: str, member: str
+    ) -> None:
+        token, server = await twins.fast.sign_in("ann"), twins.fast.server
+        opened, request = await wire(twins.fast.port), plain(path, f"auth-token: {token}")
+        remembered = []
+        for _ in range(3):
+            assert (await opened.ask(request)).status == 200
+            known = server.checks.recall(server.checks.verify(token))
+            assert isinstance(known, Known)
+            labels = {"cache": "requests"}
+            asked = server.metrics.registry.get_sample_value("tornado_auth_cached", labels)
+            remembered.append((asked, getattr(known, member) is not None))
+        assert remembered == [(0, False), (1, True), (1, True)]
 
     # S131
     async def test_an_ended_session_is_refused_within_a_second(

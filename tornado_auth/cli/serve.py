@@ -19,7 +19,7 @@ from tornado_auth.app import make_app, make_listener, make_ops_app
 from tornado_auth.cli.common import fail, read_settings, settings_problems
 from tornado_auth.cli.listening import bound, inherited, raise_open_files_limit
 from tornado_auth.cli.supervise import supervise
-from tornado_auth.errors import StorageError
+from tornado_auth.errors import StorageError, UnreadableRecord
 from tornado_auth.fast_path import ChecksFirst, Front
 from tornado_auth.logs import configure_logging
 from tornado_auth.scheduling import ask_for_short_slices
@@ -78,6 +78,8 @@ def serve(
             selector = ChecksFirst()
             with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
                 runner.run(_run(server, selector, sockets, ops_sockets, parent=parent))
+        except UnreadableRecord as error:
+            fail(f"DATABASE_URL: the store holds what is no record of ours: {error}")
         except StorageError as error:
             fail(f"DATABASE_URL: the store does not answer: {error}")
 

@@ -26,10 +26,10 @@ from tornado_auth.server import AuthServer
 from tornado_auth.web import (
     PASSING_HEADERS,
     Headers,
+    check_body,
     denial,
     describe,
     identity_headers,
-    json_body,
     needed_permission,
     out_of_scope_answer,
     permission_names,
@@ -115,8 +115,9 @@ class Answers:
         except Exception as error:
             return self._failure(error, is_check=is_check)
         answer = self._answer(question, trusted=trusted)
-        # Most that have to wait never come again: who does not is remembered.
-        if isinstance(answer, bytes) and question.verified and question.verified.user_id:
+        # Most sessions that have to be read first never come again.
+        is_new = isinstance(answer, Late) and isinstance(answer.found, Pending)
+        if question.verified is not None and question.verified.user_id and not is_new:
             self._questions.put(key, question)
         return answer
 
@@ -238,5 +239,5 @@ def _lines(headers: Headers) -> bytes:
 
 
 def _with_body(answer: Mapping[str, object]) -> bytes:
-    body = json_body(answer)
+    body = check_body(answer)
     return _WITH_BODY % (len(body), body)

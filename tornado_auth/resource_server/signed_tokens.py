@@ -139,8 +139,8 @@ def read_claims(token: str, key: PublicKey, algorithm: str) -> dict[str, Any]:
 
     `algorithm` is the key's, as our records or the issuer's key set name it.
     """
-    signed, _, signature = token.encode().rpartition(b".")
     try:
+        signed, _, signature = token.encode().rpartition(b".")
         _verify(key, algorithm, _decoded(signature), signed)
     except (InvalidSignature, ValueError, TypeError):
         raise BadSignature("the signature is not of this key") from None
@@ -157,7 +157,8 @@ def read_unproven_claims(token: str) -> dict[str, Any]:
 
 def _claims_of(signed: bytes) -> dict[str, Any]:
     try:
-        return read_json_object(_decoded(signed.partition(b".")[2]))
+        _, payload = signed.split(b".")
+        return read_json_object(_decoded(payload))
     except ValueError:
         raise TokenRejected("the claims are not a JSON object") from None
 
@@ -212,7 +213,7 @@ def check_times(claims: Mapping[str, Any], now: int) -> None:
 def check_audience(claims: Mapping[str, Any], audience: str) -> None:
     """Refuse claims that are meant for others (RFC 7519 §4.1.3)."""
     named = claims.get("aud")
-    if named == audience:
+    if isinstance(named, str) and named == audience:
         return
     audiences = [named] if isinstance(named, str) else named
     if not isinstance(audiences, list) or not all(isinstance(one, str) for one in audiences):

@@ -60,7 +60,10 @@ class Inserted(Generic[R]):
 
 
 class Collection(Protocol[R]):
-    """All records of one type. Every method may raise StorageUnavailable."""
+    """All records of one type. Every method may raise StorageUnavailable.
+
+    Those that return records raise UnreadableRecord for what is none, e.g. after a change by hand.
+    """
 
     async def insert(self, record: R) -> None:
         """Add a record; raises AlreadyExists if its id or the value of a UNIQUE field is taken."""

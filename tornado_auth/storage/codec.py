@@ -106,7 +106,7 @@ def check_text(value: str) -> None:
 
 
 def to_document(record: Record) -> dict[str, Any]:
-    """Return the record's fields."""
+    """Return the record's fields by name; a tuple stays one."""
     document: dict[str, Any] = msgspec.to_builtins(record)
     return document
 

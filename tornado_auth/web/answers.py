@@ -1,9 +1,8 @@
 """What /auth/check and /auth/verify answer, for the handlers and for the fast path alike.
 
-Owns the members and headers of these answers, and how JSON is written. Never asks anybody.
+Owns the members and headers of these answers. Never asks anybody.
 """
 
-import json
 from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import quote
@@ -12,6 +11,7 @@ import msgspec
 
 from tornado_auth.accounts import profile
 from tornado_auth.forward_auth import OUT_OF_SCOPE, Verdict
+from tornado_auth.granted import scopes_cover, scopes_of
 from tornado_auth.models import Who
 from tornado_auth.server import AuthServer
 from tornado_auth.web.page import login_url
@@ -21,13 +21,21 @@ Headers = list[tuple[str, str]]
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
-def json_body(answer: Mapping[str, object]) -> bytes:
-    """Write an answer as JSON."""
-    try:
-        return msgspec.json.encode(answer)
-    except (OverflowError, UnicodeEncodeError):
-        # Numbers of more than 64 bits and halves of surrogate pairs: not ours, but a provider's.
-        return json.dumps(answer, separators=(",", ":")).encode()
+def check_body(answer: Mapping[str, object]) -> bytes:
+    """Write an answer of /auth/check as JSON.
+
+    Not for others: msgspec takes a tenth of the time of `json`, but writes what is none, too.
+    """
+    return msgspec.json.encode(answer)
+
+
+def check_answer(server: AuthServer, who: Who | None, next_url: str) -> dict[str, object]:
+    """Return what /auth/check tells of a token that is `who`'s."""
+    if who is None:
+        return signed_out_answer(server, next_url)
+    if not scopes_cover(scopes_of(who.session), ""):
+        return out_of_scope_answer(server, next_url)
+    return signed_in_answer(who)
 
 
 def signed_in_answer(who: Who) -> dict[str, object]:

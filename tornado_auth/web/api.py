@@ -1,9 +1,9 @@
 """What the JSON endpoints share: the form of answers and errors, and other origins' access."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from tornado_auth.web.answers import json_body
 from tornado_auth.web.base import BaseHandler
 from tornado_auth.web.errors import describe
 
@@ -15,8 +15,12 @@ class APIHandler(BaseHandler):
 
     def write_json(self, answer: Mapping[str, object]) -> None:
         """Finish with a JSON object; no other form, whatever the caller asks for."""
+        self.finish_json(json.dumps(answer, separators=(",", ":")))
+
+    def finish_json(self, body: str | bytes) -> None:
+        """Finish with an object that is JSON already."""
         self.set_header("Content-Type", "application/json; charset=utf-8")
-        self.finish(json_body(answer))
+        self.finish(body)
 
     async def prepare(self) -> None:
         """Refuse what no endpoint takes."""

@@ -67,7 +67,7 @@ class InFlight:
         self._idle.clear()
 
     def end(self) -> None:
-        """Count one less."""
+        """Count a request that has begun as answered."""
         self._others -= 1
         self._look_round()
 
