@@ -115,8 +115,8 @@ def processes(run: Run) -> Outcome:
         outcome.series[f"{name}, one process"] = one[name].slices
         cells.append(gained[name].shown(2))
     outcome.notes.append(
-        "wrk runs on the same CPUs as the servers: one process and wrk share one CPU, all "
-        "processes and wrk share all."
+        "wrk runs on the same CPUs as the servers, with a thread and 32 connections for each "
+        "process: one process and wrk share one CPU, all processes and wrk share all."
     )
     outcome.goals = [Goal(f"{number} processes: x one process", gained[OURS].median, 0.85 * number)]
     return outcome
@@ -167,7 +167,7 @@ def _forged(run: Run, name: str) -> Contender:
 def _sharing(run: Run, name: str, number: int) -> Contender:
     cpus = SERVER_CPU if number == 1 else EVERY_CPU
     server = run.server(name) if number == 1 else _start_many(run, name, number)
-    asked = contender(name, server, warm_load(run.scene, name), connections=64)
+    asked = contender(name, server, warm_load(run.scene, name), connections=32 * number)
     return replace(asked, threads=number, cpus=cpus)
 
 

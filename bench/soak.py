@@ -111,7 +111,7 @@ class _People:
 
     def signed_out(self, answer: bytes) -> None:
         """Remember that the session has ended."""
-        if b'"success":true' not in answer:
+        if b'"success": true' not in answer:
             raise Failed(f"nobody is signed out: {answer.decode(errors='replace')}")
         self._ended.append(self._leaving.popleft())
 
