@@ -52,11 +52,14 @@ async def test_who_waits_may_go_away() -> None:
     assert pending.result() == 5
 
 
-async def test_a_fault_of_who_waits_is_reported_and_not_the_tellers() -> None:
+# The last one stands for a panic of a library in Rust, which is no Exception either.
+@pytest.mark.parametrize(
+    "fault", [ZeroDivisionError(), asyncio.CancelledError(), BaseException()], ids=repr
+)
+async def test_a_fault_of_who_waits_is_reported_and_not_the_tellers(fault: BaseException) -> None:
     reported: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
     pending: Pending[int] = Pending()
-    fault = ZeroDivisionError()
 
     def fail(_: Pending[int]) -> None:
         raise fault

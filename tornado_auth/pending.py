@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar, cast
 
+from tornado_auth.scheduling import report_fault
+
 T = TypeVar("T")
 
 
@@ -65,6 +67,7 @@ class Pending(Generic[T]):
             return
         try:
             callback(self)
-        except Exception as error:  # as asyncio has it, too: others wait for the caller
-            context = {"message": f"Exception in {callback!r}", "exception": error}
-            asyncio.get_running_loop().call_exception_handler(context)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # as asyncio has it, too: others wait for the caller
+            report_fault(callback, error)

@@ -29,6 +29,12 @@ async def give_way() -> None:
     await asyncio.sleep(0)
 
 
+def report_fault(callback: object, error: BaseException) -> None:
+    """Tell the loop what went wrong in a callback that it has not called itself, as it would."""
+    context = {"message": f"Exception in {callback!r}", "exception": error}
+    asyncio.get_running_loop().call_exception_handler(context)
+
+
 def threads_beside_loop(number: int, name: str) -> ThreadPoolExecutor:
     """Return threads for what would hold up the event loop; what they start is as nice."""
     return ThreadPoolExecutor(number, thread_name_prefix=name, initializer=_be_nice)

@@ -7,8 +7,9 @@ socket is readable, before the loop does anything else, and without what the loo
 Owns that order. Never knows what a callback does; one takes microseconds and awaits nothing.
 """
 
-import asyncio
 import selectors
+
+from tornado_auth.scheduling import report_fault
 
 
 class ChecksFirst(selectors.DefaultSelector):
@@ -31,6 +32,5 @@ class ChecksFirst(selectors.DefaultSelector):
             except (SystemExit, KeyboardInterrupt):
                 raise
             except BaseException as error:  # as asyncio has it, too: nothing else ends the loop
-                context = {"message": f"Exception in {called!r}", "exception": error}
-                asyncio.get_running_loop().call_exception_handler(context)
+                report_fault(called, error)
         return own
