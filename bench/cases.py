@@ -167,8 +167,8 @@ def _forged(run: Run, name: str) -> Contender:
 def _sharing(run: Run, name: str, number: int) -> Contender:
     cpus = SERVER_CPU if number == 1 else EVERY_CPU
     server = run.server(name) if number == 1 else _start_many(run, name, number)
-    asked = contender(name, server, warm_load(run.scene, name), connections=32 * number)
-    return replace(asked, threads=number, cpus=cpus)
+    asked = contender(name, server, warm_load(run.scene, name))
+    return replace(asked, threads=number, cpus=cpus, connections=asked.connections * number)
 
 
 def _start_many(run: Run, name: str, number: int) -> Server:

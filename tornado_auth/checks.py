@@ -103,7 +103,11 @@ class Checks:
         A permission token counts for its own `service` alone. Raises StorageUnavailable when
         nobody can tell.
         """
-        answer = self.recall(self.verify(token, service=service))
+        return await self.whose(self.verify(token, service=service))
+
+    async def whose(self, verified: Verified | None) -> Who | None:
+        """Answer like `who` for what `verify`, or another reader of our tokens, says of one."""
+        answer = self.recall(verified)
         if isinstance(answer, Pending):
             answer = await answer
         return answer.who if answer else None

@@ -101,13 +101,15 @@ class Known:
             self._who = None
 
 
-def _pack(knowns: list[Known]) -> None:
-    for known in knowns:
-        known.pack()
-
-
 Outcome = Known | StorageUnavailable | UnreadableRecord
 Waiter = Callable[[Outcome], None]
+Found = dict[str, Who | UnreadableRecord]
+
+
+def _pack(outcomes: list[Outcome]) -> None:
+    for outcome in outcomes:
+        if isinstance(outcome, Known):
+            outcome.pack()
 
 
 class _Reading:
@@ -195,7 +197,7 @@ class Readings:
         self._start()
 
     async def _read(self, batch: dict[str, _Reading], began_at: float) -> None:
-        found: dict[str, Who | UnreadableRecord] = {}
+        found: Found = {}
         failure: StorageUnavailable | None = StorageUnavailable("The reading was given up.")
         try:
             found = await self._find_each(list(batch))
@@ -205,33 +207,31 @@ class Readings:
             self._note_failure()
         finally:
             self.is_slow = False
-            knowns = []
+            outcomes: list[Outcome] = []
             for session_id, reading in batch.items():
                 if self._running.get(session_id) is reading:
                     del self._running[session_id]
                 one = found.get(session_id)
-                if isinstance(one, UnreadableRecord):
-                    self._hand_out(session_id, reading, one)
-                    continue
-                known = Known(one, began_at)
-                self._hand_out(session_id, reading, failure or known)
-                knowns.append(known)
+                read = one if isinstance(one, UnreadableRecord) else Known(one, began_at)
+                outcome = failure or read
+                self._hand_out(session_id, reading, outcome)
+                outcomes.append(outcome)
             # Those who waited are called in this turn of the loop, and this in the next.
-            asyncio.get_running_loop().call_soon(_pack, knowns)
+            asyncio.get_running_loop().call_soon(_pack, outcomes)
 
-    async def _find_each(self, session_ids: list[str]) -> dict[str, Who | UnreadableRecord]:
+    async def _find_each(self, session_ids: list[str]) -> Found:
         """Return who was found; a record that cannot be read is the matter of one session alone."""
         try:
-            return {**await self._find(session_ids)}
+            return await self._find(session_ids)
         except UnreadableRecord as error:
             if len(session_ids) == 1:
                 return {session_ids[0]: UnreadableRecord(f"{error} (session {session_ids[0]})")}
-        found: dict[str, Who | UnreadableRecord] = {}
+        found: Found = {}
         for session_id in session_ids:
             found |= await self._find_each([session_id])
         return found
 
-    async def _find(self, session_ids: list[str]) -> dict[str, Who]:
+    async def _find(self, session_ids: list[str]) -> Found:
         sessions = await self._sessions.get_many(session_ids)
         users = await self._users.get_many([session.user_id for session in sessions.values()])
         return {

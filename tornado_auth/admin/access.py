@@ -12,7 +12,6 @@ from tornado_auth.administrators import WRITE
 from tornado_auth.checks import Verified
 from tornado_auth.errors import InvalidToken, NotAllowed
 from tornado_auth.models import API_KEY, Actor, Who
-from tornado_auth.pending import Pending
 from tornado_auth.web import APIHandler, BadRequest, describe
 
 PUBLIC, SESSION = "", "session"  # beside the two permissions: what else an endpoint may ask for
@@ -118,10 +117,7 @@ class AdminHandler(APIHandler):
                 raise _invalid_token() from None
             return who, who.session.scopes
         verified = Verified(said.session_id, said.user_id, said.expires_at)
-        known = self.server.checks.recall(verified)
-        if isinstance(known, Pending):
-            known = await known
-        who = known.who if known else None
+        who = await self.server.checks.whose(verified)
         if who is None:
             raise _invalid_token()
         return who, said.scopes

@@ -213,12 +213,13 @@ def check_times(claims: Mapping[str, Any], now: int) -> None:
 def check_audience(claims: Mapping[str, Any], audience: str) -> None:
     """Refuse claims that are meant for others (RFC 7519 §4.1.3)."""
     named = claims.get("aud")
-    if isinstance(named, str) and named == audience:
-        return
-    audiences = [named] if isinstance(named, str) else named
-    if not isinstance(audiences, list) or not all(isinstance(one, str) for one in audiences):
+    if isinstance(named, str):
+        is_meant = named == audience
+    elif isinstance(named, list) and all(isinstance(one, str) for one in named):
+        is_meant = audience in named
+    else:
         raise TokenRejected("aud is neither a string nor a list of strings")
-    if audience not in audiences:
+    if not is_meant:
         raise TokenRejected("meant for another audience")
 
 
