@@ -198,9 +198,9 @@ class TestOrder:
         looks = []
         look = front._Connection._readable
 
-        def readable(connection: front._Connection) -> None:
+        def readable(connection: front._Connection) -> Any:
             looks.append(connection)
-            look(connection)
+            return look(connection)
 
         monkeypatch.setattr(front._Connection, "_readable", readable)
         opened = await wire(service.port)

@@ -76,6 +76,13 @@ def own(selector: ChecksFirst) -> list[SelectorKey]:
     return [key for key in selector.get_map().values() if type(key.data) is not tuple]
 
 
+def reading(sock: socket.socket, name: str, done: list[str]) -> Callable[[], None]:
+    """Read, and return what answers; each says in `done` that it was called."""
+    sock.recv(1)
+    done.append(f"read {name}")
+    return partial(done.append, f"answer {name}")
+
+
 def failing(sock: socket.socket, error: BaseException) -> None:
     sock.recv(1)
     raise error
@@ -106,6 +113,42 @@ class TestChecksFirst:
                 far.send(b"?")
             await give_way()
         assert done == order
+
+    async def test_all_that_came_together_is_read_before_the_first_is_answered(
+        self, selector: ChecksFirst, pairs: list[Pair]
+    ) -> None:
+        *checked, (reader, its_far) = pairs
+        done: list[str] = []
+        loop = asyncio.get_running_loop()
+        loop.add_reader(reader, done.append, "the loop's own")
+        for name, (near, far) in zip("abc", checked, strict=True):
+            selector.register(near, EVENT_READ, partial(reading, near, name, done))
+            far.send(b"?")
+        its_far.send(b"?")
+        for _ in range(2):
+            await give_way()
+        loop.remove_reader(reader)
+        assert sorted(done[:3]) == ["read a", "read b", "read c"]
+        assert done[3:6] == [read.replace("read", "answer") for read in done[:3]]
+        assert done[6:] == ["the loop's own"]
+
+    async def test_an_error_of_one_answer_reaches_the_loop_and_stops_no_other(
+        self, selector: ChecksFirst, pairs: list[Pair]
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        told: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, context: told.append(context))
+        (failed, its_far), *others = pairs
+        error = ValueError("answer")
+        done: list[str] = []
+        selector.register(failed, EVENT_READ, lambda: partial(failing, failed, error))
+        its_far.send(b"?")
+        for near, far in others:
+            selector.register(near, EVENT_READ, partial(reading, near, "one", done))
+            far.send(b"?")
+        await give_way()
+        assert done == ["read one"] * 3 + ["answer one"] * 3
+        assert [context["exception"] for context in told] == [error]
 
     async def test_a_check_wakes_a_loop_that_waits(
         self, selector: ChecksFirst, pairs: list[Pair]

@@ -19,7 +19,7 @@ from tornado.iostream import IOStream
 
 from tornado_auth.fast_path.answers import Answers, Late
 from tornado_auth.fast_path.requests import MAX_SIZE, PlainRequests
-from tornado_auth.fast_path.selector import ChecksFirst
+from tornado_auth.fast_path.selector import Answering, InTurn, Sockets
 from tornado_auth.web import InFlight
 
 logger = logging.getLogger(__name__)
@@ -48,10 +48,10 @@ class Front:
         header_timeout: float,
         is_trusted: Callable[[str], bool],
         in_flight: InFlight,
-        selector: ChecksFirst | None = None,
+        selector: Sockets | None = None,
     ) -> None:
         self.answers = answers
-        self.selector = selector
+        self.selector = InTurn() if selector is None else selector
         self._http_server = http_server
         self._header_timeout = header_timeout
         self._is_trusted = is_trusted
@@ -193,47 +193,46 @@ class _Connection:
 
     def _pause(self) -> None:
         if self._is_reading:
-            if self._front.selector is None:
-                self._loop.remove_reader(self._fd)
-            else:
-                self._front.selector.unregister(self._fd)
+            self._front.selector.unregister(self._fd)
             self._is_reading = False
 
     def _read_on(self) -> None:
         if not self._is_reading:
-            if self._front.selector is None:
-                self._loop.add_reader(self._fd, self._readable)
-            else:
-                self._front.selector.register(self._fd, EVENT_READ, self._readable)
+            self._front.selector.register(self._fd, EVENT_READ, self._readable)
             self._is_reading = True
 
-    def _readable(self) -> None:
+    def _readable(self) -> Answering | None:
         if self.is_busy:
             # One request at a time: what comes before its answer has to wait.
-            return self._pause()
+            self._pause()
+            return None
         try:
             data = self._sock.recv(MAX_SIZE)
         except (BlockingIOError, InterruptedError):
             return None
         except OSError:
-            return self.close()
-        return self._take(data) if data else self.close()
+            data = b""
+        if data:
+            return self._take(data)
+        self.close()
+        return None
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes) -> Answering | None:
         held = self._held
         if held:
             data, self._held = held + data, b""
         answer = self._front.answers.answer(data, trusted=self._trusted)
         if isinstance(answer, bytes):
-            return self._send(answer)
+            return partial(self._send, answer)
         if answer is not None:
-            return self._wait(answer)
-        if PlainRequests.may_become_plain(data):
+            self._wait(answer)
+        elif PlainRequests.may_become_plain(data):
             if not held:
                 self._since = time.monotonic()
             self._held = data
-            return None
-        return self._hand_over(data)
+        else:
+            self._hand_over(data)
+        return None
 
     def _hand_over(self, data: bytes) -> None:
         self._let_go()
