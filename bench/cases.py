@@ -107,7 +107,8 @@ def processes(run: Run) -> Outcome:
     outcome = Outcome(f"Warm check, one process per CPU ({number})")
     one = {name: _sharing(run, name, 1) for name in EVERYBODY}
     many = {name: _sharing(run, name, number) for name in EVERYBODY}
-    run.compare([*one.values(), *many.values()])
+    # What is compared is measured one right after the other.
+    run.compare([servers[name] for name in EVERYBODY for servers in (one, many)])
     outcome.add([contender.series() for contender in many.values()], base=HELLO)
     outcome.header.append("x one process")
     gained = {name: many[name].series().to(one[name].series()) for name in EVERYBODY}
