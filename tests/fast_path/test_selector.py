@@ -132,6 +132,17 @@ class TestChecksFirst:
         assert done[3:6] == [read.replace("read", "answer") for read in done[:3]]
         assert done[6:] == ["the loop's own"]
 
+    async def test_nobody_waits_until_hundreds_are_read(
+        self, selector: ChecksFirst, pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tornado_auth.fast_path.selector.TOGETHER", 3)
+        done: list[str] = []
+        for near, far in pairs:
+            selector.register(near, EVENT_READ, partial(reading, near, "one", done))
+            far.send(b"?")
+        await give_way()
+        assert done == ["read one"] * 3 + ["answer one"] * 3 + ["read one", "answer one"]
+
     async def test_an_error_of_one_answer_reaches_the_loop_and_stops_no_other(
         self, selector: ChecksFirst, pairs: list[Pair]
     ) -> None:

@@ -4,8 +4,8 @@ asyncio puts what it has just read behind all that is ready, so that a check wou
 step of every sign-in under way. Here the callback of a registered socket is called as soon as the
 socket is readable, before the loop does anything else, and without what the loop adds to a call.
 
-Owns that order, and that all are read before the first is answered. Never knows what a callback
-does; one takes microseconds and awaits nothing.
+Owns that order, and that those who come together are read before they are answered. Never knows
+what a callback does; one takes microseconds and awaits nothing.
 """
 
 import asyncio
@@ -15,12 +15,14 @@ from typing import Protocol, TypeAlias
 
 from tornado_auth.scheduling import report_fault
 
+TOGETHER = 32  # who is read before the first is answered; of hundreds, it would wait too long
+
 Answering: TypeAlias = Callable[[], None]
 Reading: TypeAlias = Callable[[], Answering | None]
 
 
 class Sockets(Protocol):
-    """Where a connection says what to call when it is readable, which may return how to answer."""
+    """Where a connection says what reads it when it is readable, which may return what answers."""
 
     def register(self, fd: int, events: int, data: Reading) -> object:
         """Call `data` each time `fd` is readable; `events` is EVENT_READ."""
@@ -33,8 +35,8 @@ class ChecksFirst(selectors.DefaultSelector):
     """A selector for `asyncio.SelectorEventLoop`.
 
     `register(socket, EVENT_READ, callback)` is for sockets that the loop does not know. To the loop
-    a socket is new after `unregister`. What callbacks return is called when all have been: the
-    first answer wakes a client, who should find the others, too, and not be woken for each.
+    a socket is new after `unregister`. What callbacks return is called when TOGETHER of them have
+    been: the first answer wakes a client, who should find more, and not be woken for each.
     """
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -46,7 +48,8 @@ class ChecksFirst(selectors.DefaultSelector):
                 own.append(ready)
             else:
                 plain.append(called)
-        _call(_call(plain))
+        for first in range(0, len(plain), TOGETHER):
+            _call(_call(plain[first : first + TOGETHER]))
         return own
 
 
