@@ -23,6 +23,7 @@ from tests.fast_path.conftest import (
 from tests.security.wire import Wire
 from tests.service import Service
 from tornado_auth.fast_path import front
+from tornado_auth.scheduling import give_way
 
 
 class TestMany:
@@ -81,6 +82,20 @@ class TestMany:
         await loop.sock_sendall(sock, plain())
         assert (await loop.sock_recv(sock, 100)).startswith(b"HTTP/1.1 200 ")
         sock.close()
+
+    async def test_a_crowd_does_not_wait_a_turn_of_the_loop_for_each(
+        self, service: Service
+    ) -> None:
+        crowd = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(40)]
+        turns = 0
+        while front_of(service).connections < len(crowd):
+            turns += 1
+            assert turns < 12
+            await give_way()
+        # Processes that share the socket get theirs: no turn takes all.
+        assert turns >= 5
+        for sock in crowd:
+            sock.close()
 
 
 class TestTheEnd:

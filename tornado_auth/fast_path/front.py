@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 TICK = 1.0  # seconds between two looks at all connections
 KEEP_ALIVE = 75.0  # seconds without a request after which a connection is closed
+ACCEPT_TOGETHER = 8  # of a crowd, each would wait for the answers to all before it
 ACCEPT_PAUSE = 1.0  # seconds without new connections when the system had none left to give
 FINISH_WITHIN = 5.0
 
@@ -100,16 +101,25 @@ class Front:
     # -- connections -----------------------------------------------------------------------------
 
     def _accept(self, listening: socket.socket) -> None:
-        # One at a time: processes that share the socket take turns.
+        # A few at a time: processes that share the socket take turns.
+        for _ in range(ACCEPT_TOGETHER):
+            accepted = self._accepted(listening)
+            if accepted is None:
+                return
+            self._begin(*accepted)
+
+    def _accepted(self, listening: socket.socket) -> tuple[socket.socket, Address] | None:
         try:
-            sock, address = listening.accept()
+            return listening.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return
+            return None
         except OSError as error:
             logger.error("accept_failed", extra={"reason": error.strerror})
             self._loop.remove_reader(listening)
             self._loop.call_later(ACCEPT_PAUSE, self._accept_again, listening)
-            return
+            return None
+
+    def _begin(self, sock: socket.socket, address: Address) -> None:
         sock.setblocking(False)
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
